@@ -1,0 +1,180 @@
+/**
+ * The seam between regtool and a store: bytes under keys, and nothing of registries.
+ *
+ * What every driver guarantees, and `test/drivers/contract.ts` proves:
+ * - Keys are exact. `a//b`, a leading or trailing `/`, spaces and non-ASCII come back as they went in;
+ *   a driver that cannot hold a key says INVALID_KEY and writes nothing.
+ * - Keys are relative to the store's root (the root folder, or bucket + root prefix).
+ * - A listing is ascending by the bytes of the key (`compareKeys`), each key once. Whatever stops it
+ *   from being complete (an unreadable folder, a dangling link, a page out of order) is thrown:
+ *   an absence in a listing that ended without an error is an absence in the store.
+ * - A write is atomic: a reader sees the former object or the whole new one, and after a failure
+ *   nothing is left over (no half object, no temporary file, no multipart upload).
+ * - After a write has returned, the object is durable and every later call sees it.
+ * - `delete` is idempotent.
+ * - Failures are `DriverError`s; programming mistakes are plain TypeErrors.
+ */
+export interface Driver {
+  /** `filesystem`, `s3`, `azure` or `memory`. */
+  readonly name: string;
+  /** The store as the user would write it, without secrets: `s3://bucket/root`. For messages. */
+  readonly location: string;
+  /** Tells whether two drivers see the same objects, and which store can copy from which. */
+  readonly identity: StoreIdentity;
+  readonly supports: DriverSupports;
+
+  /**
+   * Every object whose key starts with `prefix` (a plain string prefix, not necessarily a folder),
+   * ascending by key bytes, in batches of the store's own page size. No batch is empty.
+   * A prefix under which there is nothing gives no batch.
+   * @throws DriverError STORE_NOT_FOUND when the bucket, container or root folder does not exist.
+   */
+  list(prefix: string, options?: CallOptions): AsyncIterable<ObjectStat[]>;
+
+  /**
+   * One level: the objects directly in `folder` and the names of the folders in it.
+   * `folder` is '' or ends in `/`. Both lists ascend by key bytes; `folders` holds full prefixes ending in `/`.
+   * On stores without folders a folder is what has at least one key below it; a filesystem also names empty ones.
+   */
+  listFolder(folder: string, options?: CallOptions): Promise<FolderListing>;
+
+  /** What is known of one object, or undefined when there is none. */
+  stat(key: string, options?: CallOptions): Promise<ObjectStat | undefined>;
+
+  /**
+   * The object's bytes. A stream that ends early or late against the size that the store told throws CHANGED.
+   * @throws DriverError NOT_FOUND when there is no such object.
+   */
+  read(key: string, options?: CallOptions): AsyncIterable<Uint8Array>;
+
+  /**
+   * The whole of a small object in one call.
+   * @throws DriverError NOT_FOUND; CHANGED when it is larger than `maxBytes`.
+   */
+  readSmall(key: string, maxBytes: number, options?: CallOptions): Promise<Uint8Array>;
+
+  /**
+   * Puts an object under a key, replacing what was there.
+   * With `expectedDigest` the object becomes visible only if its bytes have that digest:
+   * the store proves it, or the driver hashes on the way.
+   * @throws DriverError CORRUPT when the bytes do not have `expectedDigest`; CHANGED when the body is not `sizeBytes` long.
+   */
+  write(key: string, body: Body, options?: WriteOptions): Promise<void>;
+
+  /**
+   * Copies an object from another place in the same service without moving its bytes through this process.
+   * Present only where `supports.serverSideCopy`. Call it only if `canCopyFrom(this, source)`.
+   * @throws DriverError PRECONDITION_FAILED when the source object no longer has `source.etag`.
+   */
+  copyFrom?(source: CopySource, key: string, options?: CallOptions): Promise<void>;
+
+  /**
+   * Removes the objects with exactly these keys. Keys that do not exist count as removed.
+   * Returns those that could not be removed, each with its error; throws only when nothing is known of any.
+   */
+  delete(keys: readonly string[], options?: CallOptions): Promise<DeleteFailure[]>;
+
+  /** Multipart uploads that were begun under a prefix and neither completed nor aborted. Only where `supports.multipartUploads`. */
+  listUploads?(prefix: string, options?: CallOptions): AsyncIterable<PendingUpload[]>;
+
+  /** Aborts one of them. One that is gone counts as aborted. */
+  abortUpload?(upload: PendingUpload, options?: CallOptions): Promise<void>;
+
+  /** Ends connections. The driver is not used afterwards. */
+  close(): Promise<void>;
+}
+
+export interface CallOptions {
+  signal?: AbortSignal | undefined;
+}
+
+export interface WriteOptions extends CallOptions {
+  expectedDigest?: ContentDigest | undefined;
+}
+
+/** Lowercase hex of a hash over the whole content. */
+export interface ContentDigest {
+  algorithm: 'sha256' | 'sha384' | 'sha512';
+  hex: string;
+}
+
+/**
+ * What to write: small content as bytes, anything larger as a stream that can be opened again,
+ * so that an attempt that failed midway can be repeated.
+ */
+export type Body = Uint8Array | StreamBody;
+
+export interface StreamBody {
+  sizeBytes: number;
+  open(): AsyncIterable<Uint8Array>;
+}
+
+export interface ObjectStat {
+  key: string;
+  sizeBytes: number;
+  /** When the store says it was last written. Never used to compare, only to tell ages. */
+  modifiedAtMs?: number | undefined;
+  /** The store's tag of this version of the object, without quotes. Changes whenever the object is rewritten. */
+  etag?: string | undefined;
+  /** The content's MD5, lowercase hex, where the store itself computed it over the whole content. */
+  md5?: string | undefined;
+  /** The content's SHA-256, lowercase hex, where the store itself computed it over the whole content. From `stat` only. */
+  sha256?: string | undefined;
+  /** True for a zero-byte stub that stands for a folder without ending in `/` (metadata `hdi_isfolder`). */
+  isFolderStub?: boolean | undefined;
+}
+
+export interface FolderListing {
+  folders: string[];
+  objects: ObjectStat[];
+}
+
+export interface DeleteFailure {
+  key: string;
+  error: Error;
+}
+
+export interface CopySource {
+  identity: StoreIdentity;
+  key: string;
+  sizeBytes: number;
+  /** Copy only if the source still has this ETag. */
+  etag: string;
+}
+
+export interface PendingUpload {
+  key: string;
+  uploadId: string;
+  startedAtMs: number;
+  /** Bytes that its parts take, where the store tells. */
+  sizeBytes?: number | undefined;
+}
+
+/**
+ * Where a store's objects really are. Two drivers with the same `service` can copy from one another;
+ * two with the same `service` and `container` whose roots overlap see the same objects.
+ */
+export interface StoreIdentity {
+  /** `filesystem`, `memory:<id>`, or the object store's endpoint and account, without secrets. */
+  service: string;
+  /** Bucket or container name; '' on a filesystem. */
+  container: string;
+  /** The prefix of every key, as the store has it: '' or `root/` or `/`; on a filesystem the resolved folder, ending in `/`. */
+  root: string;
+}
+
+/** What a driver can do, as plain data. Never changes after the driver was opened. */
+export interface DriverSupports {
+  /** The store refuses bytes that do not have `expectedDigest`, without help of this process, up to this size. 0: never. */
+  provesSha256UpToBytes: number;
+  /** `copyFrom` is there. */
+  serverSideCopy: boolean;
+  /** `listUploads` and `abortUpload` are there. */
+  multipartUploads: boolean;
+  /** Keeps folders without files. */
+  emptyFolders: boolean;
+  /** Most keys in one request of `delete`. */
+  deleteBatchSize: number;
+  /** The size that stream bodies are cut into when they are not sent as one. */
+  partSizeBytes: number;
+}
