@@ -40,9 +40,15 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
       command: process.execPath,
       args: [
         createRequire(import.meta.url).resolve('azurite/dist/src/blob/main.js'),
-        ...['--blobHost', '127.0.0.1', '--blobPort', String(port)],
+        '--blobHost',
+        '127.0.0.1',
+        '--blobPort',
+        String(port),
         // Azurite knows fewer API versions than the SDK asks for, and refuses those it does not know.
-        ...['--skipApiVersionCheck', '--silent', '--disableTelemetry', ...persistence],
+        '--skipApiVersionCheck',
+        '--silent',
+        '--disableTelemetry',
+        ...persistence,
       ],
       env: { ...process.env, AZURITE_ACCOUNTS: `${accountName}:${accountKey}` },
       logPath: path.join(folder.path, 'azurite.out'),
