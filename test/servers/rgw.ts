@@ -140,8 +140,15 @@ async function startMonitor(cluster: Cluster, processes: ServerProcess[]): Promi
   const monitorMap = path.join(cluster.folder, 'monmap');
   mkdirSync(path.join(cluster.folder, 'mon'));
   await runProgram('monmaptool', [
-    '--create', '--fsid', cluster.fsid, '--addv', 'a', `[${cluster.monitorAddress}`],
-    '--set-min-mon-release', '16', monitorMap,
+    '--create',
+    '--fsid',
+    cluster.fsid,
+    '--addv',
+    'a',
+    `[${cluster.monitorAddress}]`,
+    '--set-min-mon-release',
+    '16',
+    monitorMap,
   ]);
   const common = ['-c', cluster.configPath, '-i', 'a'];
   await runProgram('ceph-mon', [...common, '--mkfs', '--monmap', monitorMap]);
@@ -192,8 +199,16 @@ async function createUser(admin: RgwServer['admin'], name: string): Promise<RgwU
   const accessKey = `KEY${randomBytes(8).toString('hex').toUpperCase()}`;
   const secretKey = `secret${randomBytes(16).toString('hex')}`;
   await admin(
-    'user', 'create', '--uid', name, '--display-name', name,
-    '--access-key', accessKey, '--secret-key', secretKey,
+    'user',
+    'create',
+    '--uid',
+    name,
+    '--display-name',
+    name,
+    '--access-key',
+    accessKey,
+    '--secret-key',
+    secretKey,
   );
   return { accessKey, secretKey };
 }
