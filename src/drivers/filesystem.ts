@@ -1,0 +1,264 @@
+import { realpathSync, statSync, type Stats } from 'node:fs';
+import { open, stat as statPath } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import pLimit from 'p-limit';
+import { provenBody, throwIfAborted } from './body.ts';
+import type { Body, CallOptions, DeleteFailure, Driver, ObjectStat, WriteOptions } from './driver.ts';
+import { DriverError } from './errors.ts';
+import { filesystemError, systemCode } from './filesystem/errors.ts';
+import { listOneFolder, walkFiles } from './filesystem/walk.ts';
+import { openWriter } from './filesystem/write.ts';
+
+export interface FilesystemOptions {
+  /** The folder that holds `docker/`; relative to the working directory. */
+  root: string;
+  /** For messages; the root itself when left out. */
+  location?: string;
+}
+
+/** Small enough that one batch blocks the event loop for about 10 ms on a local disk. */
+const BATCH_SIZE = 500;
+const READ_CHUNK_BYTES = 1024 * 1024;
+const COMPONENT_MAX_BYTES = 255;
+const DELETES_AT_ONCE = 16;
+
+/**
+ * A folder tree. Files that regtool creates get the owner of the root folder when it runs as root,
+ * because the registry's own user must be able to read them.
+ * @throws DriverError STORE_NOT_FOUND when the root does not exist or is not a folder; it is never created,
+ * since a missing root is more often an unmounted disk than a new store.
+ */
+export async function openFilesystem({ root: given, location = given }: FilesystemOptions): Promise<Driver> {
+  const { root, stats: rootStats } = resolveRoot(given);
+  const writer = openWriter(
+    root,
+    process.geteuid?.() === 0 ? { uid: rootStats.uid, gid: rootStats.gid } : undefined,
+  );
+
+  /** An unmounted or replaced root makes every file look absent; that must never pass for an empty store. */
+  function assertRootUnchanged(operation: string): void {
+    const now = statSync(root, { throwIfNoEntry: false });
+    if (now === undefined || now.ino !== rootStats.ino || now.dev !== rootStats.dev) {
+      throw new DriverError(
+        'STORE_NOT_FOUND',
+        `${root} is no longer the folder that it was at the start: was it unmounted or replaced?`,
+        { driver: 'filesystem', operation },
+      );
+    }
+  }
+
+  async function* list(prefix: string, { signal }: CallOptions = {}): AsyncGenerator<ObjectStat[]> {
+    throwIfAborted(signal, describe('list', prefix));
+    let batch: ObjectStat[] = [];
+    for (const object of isPlainPrefix(prefix) ? walkFiles(root, prefix) : []) {
+      batch.push(object);
+      if (batch.length === BATCH_SIZE) {
+        yield batch;
+        batch = [];
+        await setImmediate();
+        throwIfAborted(signal, describe('list', prefix));
+      }
+    }
+    assertRootUnchanged('list');
+    if (batch.length > 0) {
+      yield batch;
+    }
+  }
+
+  async function stat(key: string, { signal }: CallOptions = {}): Promise<ObjectStat | undefined> {
+    throwIfAborted(signal, describe('stat', key));
+    if (invalidKeyReason(key) !== undefined) {
+      return undefined;
+    }
+    try {
+      const stats = await statPath(root + key);
+      return stats.isFile() ? { key, sizeBytes: stats.size, modifiedAtMs: stats.mtimeMs } : undefined;
+    } catch (error) {
+      const code = systemCode(error);
+      if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') {
+        assertRootUnchanged('stat');
+        return undefined;
+      }
+      throw filesystemError(error, 'stat', root + key, key);
+    }
+  }
+
+  async function* read(key: string, { signal }: CallOptions = {}): AsyncGenerator<Uint8Array> {
+    throwIfAborted(signal, describe('read', key));
+    assertReadable(key);
+    try {
+      const file = await open(root + key, 'r');
+      try {
+        const { size } = await file.stat();
+        let seenBytes = 0;
+        while (seenBytes < size) {
+          const wanted = Math.min(READ_CHUNK_BYTES, size - seenBytes);
+          const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(wanted), 0, wanted);
+          throwIfAborted(signal, describe('read', key));
+          if (bytesRead === 0) {
+            throw new DriverError(
+              'CHANGED',
+              `${root}${key} became shorter while it was read; run again.`,
+              describe('read', key),
+            );
+          }
+          seenBytes += bytesRead;
+          yield buffer.subarray(0, bytesRead);
+        }
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      throw filesystemError(error, 'read', root + key, key);
+    }
+  }
+
+  async function readSmall(key: string, maxBytes: number, options: CallOptions = {}): Promise<Uint8Array> {
+    const chunks: Uint8Array[] = [];
+    let sizeBytes = 0;
+    for await (const chunk of read(key, options)) {
+      sizeBytes += chunk.byteLength;
+      if (sizeBytes > maxBytes) {
+        throw new DriverError(
+          'CHANGED',
+          `${root}${key} has more than the ${maxBytes} bytes expected.`,
+          describe('readSmall', key),
+        );
+      }
+      chunks.push(chunk);
+    }
+    return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
+  }
+
+  async function write(
+    key: string,
+    body: Body,
+    { expectedDigest, signal }: WriteOptions = {},
+  ): Promise<void> {
+    const details = describe('write', key);
+    throwIfAborted(signal, details);
+    const reason = invalidKeyReason(key);
+    if (reason !== undefined) {
+      throw new DriverError('INVALID_KEY', `${JSON.stringify(key)} cannot be a file: ${reason}.`, details);
+    }
+    assertRootUnchanged('write');
+    try {
+      await writer.replaceFile(root + key, provenBody(body, { expectedDigest, signal, details }));
+    } catch (error) {
+      throw filesystemError(error, 'write', root + key, key);
+    }
+  }
+
+  async function remove(keys: readonly string[], { signal }: CallOptions = {}): Promise<DeleteFailure[]> {
+    throwIfAborted(signal, describe('delete'));
+    const failures: DeleteFailure[] = [];
+    const limit = pLimit(DELETES_AT_ONCE);
+    await limit.map(keys, async (key) => {
+      try {
+        throwIfAborted(signal, describe('delete', key));
+        if (invalidKeyReason(key) === undefined) {
+          await writer.removeFile(root + key);
+        }
+      } catch (error) {
+        const known = filesystemError(error, 'delete', root + key, key);
+        failures.push({ key, error: known instanceof Error ? known : new Error(String(known)) });
+      }
+    });
+    return failures;
+  }
+
+  return {
+    name: 'filesystem',
+    location,
+    identity: { service: 'filesystem', container: '', root },
+    supports: {
+      provesSha256UpToBytes: 0,
+      serverSideCopy: false,
+      multipartUploads: false,
+      emptyFolders: true,
+      deleteBatchSize: 1000,
+      partSizeBytes: Number.MAX_SAFE_INTEGER,
+    },
+    list,
+    async listFolder(folder: string, { signal }: CallOptions = {}) {
+      throwIfAborted(signal, describe('listFolder', folder));
+      const listing = isPlainPrefix(folder) ? listOneFolder(root, folder) : { folders: [], objects: [] };
+      assertRootUnchanged('listFolder');
+      return listing;
+    },
+    stat,
+    read,
+    readSmall,
+    write,
+    delete: remove,
+    async close() {
+      // No handle stays open between calls.
+    },
+  };
+
+  function assertReadable(key: string): void {
+    if (invalidKeyReason(key) !== undefined) {
+      throw new DriverError('NOT_FOUND', `${JSON.stringify(key)} cannot be a file.`, describe('read', key));
+    }
+  }
+}
+
+function resolveRoot(given: string): { root: string; stats: Stats } {
+  const details = { driver: 'filesystem', operation: 'open' };
+  let real: string;
+  let stats: Stats;
+  try {
+    real = realpathSync(resolve(given));
+    stats = statSync(real);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') {
+      throw new DriverError(
+        'STORE_NOT_FOUND',
+        `${given} does not exist: check the path and that its disk is mounted.`,
+        {
+          ...details,
+          cause: error,
+        },
+      );
+    }
+    throw filesystemError(error, 'open', given);
+  }
+  if (!stats.isDirectory()) {
+    throw new DriverError(
+      'STORE_NOT_FOUND',
+      `${given} is a file, not the folder that holds docker/.`,
+      details,
+    );
+  }
+  return { root: real.endsWith('/') ? real : `${real}/`, stats };
+}
+
+/** Why no file below the root can have this key, or undefined when one can. */
+function invalidKeyReason(key: string): string | undefined {
+  if (key.includes('\0')) {
+    return 'it holds a zero byte';
+  }
+  for (const component of key.split('/')) {
+    if (component === '') {
+      return 'it starts or ends with a slash, or has two in a row';
+    }
+    if (component === '.' || component === '..') {
+      return `"${component}" in a path means another folder`;
+    }
+    if (component.length > COMPONENT_MAX_BYTES / 4 && Buffer.byteLength(component) > COMPONENT_MAX_BYTES) {
+      return `a part of it is longer than ${COMPONENT_MAX_BYTES} bytes`;
+    }
+  }
+  return undefined;
+}
+
+/** Whether any file's key can start with this prefix. */
+function isPlainPrefix(prefix: string): boolean {
+  const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+  return folder === '' || invalidKeyReason(folder.slice(0, -1)) === undefined;
+}
+
+function describe(operation: string, key?: string) {
+  return key === undefined ? { driver: 'filesystem', operation } : { driver: 'filesystem', operation, key };
+}

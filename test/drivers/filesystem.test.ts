@@ -1,0 +1,195 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Driver } from '../../src/drivers/driver.ts';
+import { openFilesystem } from '../../src/drivers/filesystem.ts';
+import { describeDriver, listAll } from './contract.ts';
+
+const holdsNot = (key: string) =>
+  key.includes('\0') ||
+  key.split('/').some((part) => part === '' || part === '.' || part === '..') ||
+  key === 'k-and-k/child';
+
+describeDriver('filesystem', {
+  open: async () => {
+    const root = mkdtempSync(join(tmpdir(), 'regtool-fs-'));
+    return {
+      driver: await openFilesystem({ root }),
+      dispose: async () => rmSync(root, { recursive: true, force: true }),
+    };
+  },
+  refuses: holdsNot,
+  largeBytes: 3_000_000,
+  manyObjects: 1100,
+});
+
+describe('filesystem driver', () => {
+  let root: string;
+  let driver: Driver;
+  beforeEach(async () => {
+    root = mkdtempSync(join(tmpdir(), 'regtool-fs-'));
+    driver = await openFilesystem({ root });
+  });
+  afterEach(() => {
+    chmodSync(root, 0o755);
+    rmSync(root, { recursive: true, force: true });
+  });
+
+  const write = (key: string, content = 'x') => driver.write(key, new TextEncoder().encode(content));
+
+  it.each(['/x', 'x/', 'a//b', 'a/../b', './a', 'nul\0byte', 'n'.repeat(256), 'é'.repeat(128)])(
+    'refuses %j, which is no file below the root',
+    async (key) => {
+      await expect(write(key)).rejects.toMatchObject({ code: 'INVALID_KEY' });
+      expect(await driver.stat(key)).toBeUndefined();
+      expect(readdirSync(root)).toEqual([]);
+    },
+  );
+
+  it('says so when a file stands where a folder is needed, and the other way round', async () => {
+    await write('k/a');
+    await expect(write('k/a/child')).rejects.toMatchObject({ code: 'INVALID_KEY' });
+    await write('k/b/child');
+    await expect(write('k/b')).rejects.toMatchObject({ code: 'INVALID_KEY' });
+    expect((await listAll(driver)).map(({ key }) => key)).toEqual(['k/a', 'k/b/child']);
+  });
+
+  it('does not open a root that is not there, or that is a file', async () => {
+    await expect(openFilesystem({ root: join(root, 'missing') })).rejects.toMatchObject({
+      code: 'STORE_NOT_FOUND',
+      message: expect.stringContaining('missing does not exist'),
+    });
+    writeFileSync(join(root, 'file'), '');
+    await expect(openFilesystem({ root: join(root, 'file') })).rejects.toMatchObject({
+      code: 'STORE_NOT_FOUND',
+    });
+  });
+
+  it('throws on a dangling link instead of leaving it out', async () => {
+    await write('docker/a');
+    symlinkSync('/nowhere/at/all', join(root, 'docker/link'));
+    await expect(listAll(driver)).rejects.toMatchObject({
+      code: 'BAD_LISTING',
+      message: expect.stringContaining('docker/link is a symbolic link whose target does not exist'),
+    });
+    await expect(driver.listFolder('docker/')).rejects.toMatchObject({ code: 'BAD_LISTING' });
+  });
+
+  it('follows links to files and folders, and throws on circles', async () => {
+    await write('real/a', 'content');
+    symlinkSync('real', join(root, 'linked'));
+    symlinkSync('real/a', join(root, 'file'));
+    expect((await listAll(driver)).map(({ key, sizeBytes }) => [key, sizeBytes])).toEqual([
+      ['file', 7],
+      ['linked/a', 7],
+      ['real/a', 7],
+    ]);
+    symlinkSync('..', join(root, 'real/up'));
+    await expect(listAll(driver, 'real/')).rejects.toMatchObject({ code: 'BAD_LISTING' });
+  });
+
+  it('throws on a socket or FIFO', async () => {
+    execFileSync('mkfifo', [join(root, 'pipe')]);
+    await expect(listAll(driver)).rejects.toMatchObject({ code: 'BAD_LISTING' });
+  });
+
+  it('never writes out of the root through a link', async () => {
+    const outside = mkdtempSync(join(tmpdir(), 'regtool-outside-'));
+    symlinkSync(outside, join(root, 'out'));
+    await expect(write('out/file')).rejects.toMatchObject({ code: 'INVALID_KEY' });
+    expect(readdirSync(outside)).toEqual([]);
+    rmSync(outside, { recursive: true });
+  });
+
+  it('throws on a folder that may not be read', async () => {
+    await write('docker/secret/a');
+    await write('docker/open/a');
+    chmodSync(join(root, 'docker/secret'), 0o000);
+    chmodSync(root, 0o755);
+    await asUnprivileged(async () => {
+      await expect(listAll(driver)).rejects.toMatchObject({
+        code: 'PERMISSION_DENIED',
+        message: expect.stringContaining('docker/secret'),
+      });
+    });
+    chmodSync(join(root, 'docker/secret'), 0o755);
+  });
+
+  it('throws when the root was replaced or unmounted, instead of seeing an empty store', async () => {
+    await write('docker/a');
+    renameSync(root, `${root}.away`);
+    mkdirSync(root);
+    await expect(listAll(driver)).rejects.toMatchObject({ code: 'STORE_NOT_FOUND' });
+    await expect(driver.stat('docker/a')).rejects.toMatchObject({ code: 'STORE_NOT_FOUND' });
+    await expect(write('docker/b')).rejects.toMatchObject({ code: 'STORE_NOT_FOUND' });
+    rmSync(`${root}.away`, { recursive: true });
+  });
+
+  it('notices a file that shrinks while it is read', async () => {
+    await driver.write('shrinking', new Uint8Array(3_000_000));
+    const reading = async () => {
+      for await (const chunk of driver.read('shrinking')) {
+        expect(chunk.byteLength).toBeGreaterThan(0);
+        truncateSync(join(root, 'shrinking'), 1_048_576);
+      }
+    };
+    await expect(reading()).rejects.toMatchObject({ code: 'CHANGED' });
+  });
+
+  it('removes folders that a deletion leaves empty, but not the root', async () => {
+    await write('tags/a/current/link');
+    await write('tags/b/current/link');
+    await driver.delete(['tags/a/current/link']);
+    expect(readdirSync(join(root, 'tags'))).toEqual(['b']);
+    await driver.delete(['tags/b/current/link']);
+    expect(readdirSync(root)).toEqual([]);
+    await write('tags/a/current/link');
+    expect(readdirSync(join(root, 'tags'))).toEqual(['a']);
+  });
+
+  it('names empty folders in a level, and lists no object for them', async () => {
+    mkdirSync(join(root, 'empty'));
+    expect(await driver.listFolder('')).toEqual({ folders: ['empty/'], objects: [] });
+    expect(await listAll(driver)).toEqual([]);
+  });
+
+  it.skipIf(process.geteuid?.() !== 0)(
+    'gives what it creates the owner of the root when it runs as root',
+    async () => {
+      execFileSync('chown', ['1234:2345', root]);
+      const owned = await openFilesystem({ root });
+      await owned.write('docker/registry/x', new Uint8Array(3));
+      for (const path of ['docker', 'docker/registry', 'docker/registry/x']) {
+        expect(statSync(join(root, path))).toMatchObject({ uid: 1234, gid: 2345 });
+      }
+    },
+  );
+});
+
+/** Root may read everything, so the test becomes another user for as long as it needs. */
+async function asUnprivileged(action: () => Promise<void>): Promise<void> {
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) {
+    process.seteuid?.(65534);
+  }
+  try {
+    await action();
+  } finally {
+    if (isRoot) {
+      process.seteuid?.(0);
+    }
+  }
+}
