@@ -38,8 +38,8 @@ export function describeWithServers(
   if (isSkipped) {
     process.stderr.write(`skipped: ${name}: ${availability.reason}\n`);
   }
-  const suite = describe.skipIf(isSkipped);
-  suite(name, () => {
+  // oxlint-disable-next-line vitest/valid-title -- the caller's literal
+  describe.skipIf(isSkipped)(name, () => {
     body(startBeforeAll(needs));
   });
 }
