@@ -1,0 +1,258 @@
+import { z } from 'zod';
+import { LocationError } from './location-error.ts';
+import { azureRoot } from './root.ts';
+
+const mebibyte = 1024 * 1024;
+
+/** A part is at least 5 MiB in S3; the registry takes at most 2.5 GiB (GitLab `s3-aws/common`, chunksize). */
+const s3ChunkSize = { min: 5 * mebibyte, max: 2560 * mebibyte };
+
+/** A block is at most 4000 MiB (Azure "Put Block", service version 2019-12-12 and later). */
+const azureChunkSize = { min: 1, max: 4000 * mebibyte };
+
+const trueOrFalse = z.enum(['true', 'false'], 'must be true or false').transform((text) => text === 'true');
+
+const someText = z.string().min(1, 'is empty: give a value or leave it out');
+
+const requestRate = z
+  .string()
+  .regex(/^\d{1,9}$/, 'must be a whole number of requests per second, and 0 for no limit')
+  .transform(Number);
+
+/** What may follow `?` in an `s3://` location. The names are those of the registry's `storage.s3` section. */
+const s3Parameters = z
+  .object({
+    rootdirectory: z.string().optional(),
+    region: z
+      .string()
+      .regex(/^[A-Za-z0-9-]+$/, 'must be a region such as eu-central-1')
+      .optional(),
+    endpoint: z.string().superRefine(checkEndpoint).optional(),
+    pathstyle: trueOrFalse.optional(),
+    encrypt: trueOrFalse.optional(),
+    keyid: someText.optional(),
+    storageclass: z.string().superRefine(checkStorageClass).optional(),
+    secure: trueOrFalse.optional(),
+    skipverify: trueOrFalse.optional(),
+    chunksize: chunkSize(s3ChunkSize).optional(),
+    maxrequestspersecond: requestRate.optional(),
+    profile: someText.optional(),
+  })
+  .superRefine((value, context) => {
+    if (value.keyid !== undefined && value.encrypt !== true) {
+      context.addIssue({
+        code: 'custom',
+        path: ['keyid'],
+        message: 'needs encrypt=true: without it the key is not used',
+      });
+    }
+  });
+
+/** What may follow `?` in an `azure://` location. The names are those of the registry's `storage.azure` section. */
+const azureParameters = z.object({
+  rootdirectory: z.string().optional(),
+  account: someText.optional(),
+  serviceurl: z.string().superRefine(checkServiceUrl).optional(),
+  realm: z
+    .string()
+    .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, 'must be a domain such as core.windows.net')
+    .optional(),
+  trimlegacyrootprefix: trueOrFalse.optional(),
+  legacyrootprefix: trueOrFalse.optional(),
+  chunksize: chunkSize(azureChunkSize).optional(),
+  maxrequestspersecond: requestRate.optional(),
+});
+
+export type S3Parameters = z.output<typeof s3Parameters>;
+export type AzureParameters = z.output<typeof azureParameters>;
+
+const parameterNames = {
+  s3: Object.keys(s3Parameters.shape),
+  azure: Object.keys(azureParameters.shape),
+};
+
+/** Other names under which the registries know the same parameter. */
+const aliases = {
+  s3: new Map([
+    ['regionendpoint', 'endpoint'],
+    ['forcepathstyle', 'pathstyle'],
+  ]),
+  azure: new Map([['accountname', 'account']]),
+};
+
+/**
+ * Reads the text after `?` of an `s3://` location.
+ * @throws LocationError LOCATION_CREDENTIAL, LOCATION_PARAMETER
+ */
+export function parseS3Parameters(query: string): S3Parameters {
+  return check(s3Parameters, collect('s3', query));
+}
+
+/**
+ * Reads the text after `?` of an `azure://` location.
+ * @throws LocationError LOCATION_CREDENTIAL, LOCATION_PARAMETER
+ */
+export function parseAzureParameters(query: string): AzureParameters {
+  const parameters = check(azureParameters, collect('azure', query));
+  // Only for its complaint about two parameters that contradict each other.
+  azureRoot({ ...parameters, rootdirectory: '' });
+  return parameters;
+}
+
+/** The environment variables that take a store's credentials instead of its location. */
+export const credentialAdvice = {
+  s3: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or name a profile with ?profile=',
+  azure:
+    'set AZURE_STORAGE_ACCOUNT with AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, or AZURE_STORAGE_CONNECTION_STRING, or sign in with an identity',
+};
+
+/** Names, reduced to letters, under which people put secrets into URLs. */
+const secretName =
+  /^(aws)?(accesskey(id)?|secret(access)?key|sessiontoken|securitytoken)$|^(account|shared|storage)key$|^(client)?secret$|^connectionstring$|^pass(word|wd)?$|^token$|^sas(token)?$|^sig(nature)?$|^xamz(credential|signature|securitytoken)$|^user(name)?$/;
+
+function collect(driver: 's3' | 'azure', query: string): Record<string, string> {
+  const found: Record<string, string> = {};
+  const pairs = query.split('&').filter((pair) => pair !== '');
+  // First, so that no later message can show what stands beside a secret.
+  for (const pair of pairs) {
+    refuseSecret(driver, pair);
+  }
+  for (const pair of pairs) {
+    const [written, value] = splitPair(pair);
+    const name = aliases[driver].get(written) ?? written;
+    if (!parameterNames[driver].includes(name)) {
+      throw unknownParameter(driver, written);
+    }
+    if (found[name] !== undefined && found[name] !== value) {
+      throw new LocationError(
+        'LOCATION_PARAMETER',
+        `The parameter ${name} of the ${driver}:// location is given twice, with different values: keep one.`,
+      );
+    }
+    found[name] = value;
+  }
+  return found;
+}
+
+function refuseSecret(driver: 's3' | 'azure', pair: string): void {
+  const [name] = splitPair(pair);
+  if (secretName.test(name.toLowerCase().replace(/[^a-z]/g, ''))) {
+    throw new LocationError(
+      'LOCATION_CREDENTIAL',
+      `A location holds no credentials, as command lines are seen by others and kept in histories: take ${name} out and ${credentialAdvice[driver]}.`,
+    );
+  }
+}
+
+function splitPair(pair: string): [name: string, value: string] {
+  const equals = pair.indexOf('=');
+  const name = decode(equals === -1 ? pair : pair.slice(0, equals), 'the name of a parameter');
+  const value = equals === -1 ? '' : decode(pair.slice(equals + 1), 'the value of a parameter');
+  return [name, value];
+}
+
+/**
+ * Undoes percent-encoding. A `+` stays a `+`, as in a path.
+ * @throws LocationError when a `%` is not followed by the two digits of a UTF-8 byte.
+ */
+export function decode(text: string, where: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new LocationError(
+      'LOCATION_INVALID',
+      `The location has a "%" in ${where} that encodes nothing: write %25 for a percent sign.`,
+    );
+  }
+}
+
+function check<T extends z.ZodType>(schema: T, values: Record<string, string>): z.output<T> {
+  const result = schema.safeParse(values);
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    throw new LocationError(
+      'LOCATION_PARAMETER',
+      `The parameter ${issue?.path.join('.')} of the location ${issue?.message}.`,
+    );
+  }
+  return result.data;
+}
+
+function unknownParameter(driver: 's3' | 'azure', name: string): LocationError {
+  const known = parameterNames[driver];
+  const nearest = nearestName(name.toLowerCase(), [...known, ...aliases[driver].keys()]);
+  const suggestion = nearest === undefined ? '' : ` Did you mean ${nearest}?`;
+  // What does not look like a name may be a secret that lost its name, and is not shown.
+  const shown = /^[\w.-]{1,32}$/.test(name) ? ` "${name}"` : '';
+  return new LocationError(
+    'LOCATION_PARAMETER',
+    `The ${driver}:// location has an unknown parameter${shown}.${suggestion} Known are ${known.join(', ')}.`,
+  );
+}
+
+/** The name that takes the fewest changed letters, unless that would be half of them. */
+function nearestName(wanted: string, names: readonly string[]): string | undefined {
+  const ranked = names
+    .map((name) => ({ name, distance: editDistance(wanted, name) }))
+    .sort((left, right) => left.distance - right.distance);
+  const best = ranked[0];
+  return best !== undefined && best.distance * 2 < best.name.length ? best.name : undefined;
+}
+
+/** Levenshtein's distance, row by row. */
+function editDistance(left: string, right: string): number {
+  let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
+  for (let row = 0; row < left.length; row += 1) {
+    const current = [row + 1];
+    for (let column = 0; column < right.length; column += 1) {
+      const replaced = (previous[column] ?? 0) + (right[column] === left[row] ? 0 : 1);
+      const shifted = Math.min(previous[column + 1] ?? 0, current[column] ?? 0) + 1;
+      current.push(Math.min(replaced, shifted));
+    }
+    previous = current;
+  }
+  return previous[right.length] ?? 0;
+}
+
+function chunkSize({ min, max }: { min: number; max: number }) {
+  const complaint = `must be a whole number of bytes from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(/^\d{1,15}$/, complaint)
+    .transform(Number)
+    .refine((bytes) => bytes >= min && bytes <= max, complaint);
+}
+
+function checkStorageClass(value: string, context: z.RefinementCtx): void {
+  if (!/^[A-Z0-9_]+$/.test(value)) {
+    context.addIssue({ code: 'custom', message: 'must be a storage class such as STANDARD' });
+  } else if (value === 'GLACIER' || value === 'DEEP_ARCHIVE') {
+    context.addIssue({
+      code: 'custom',
+      message: `must be a class that can be read at once: a registry cannot serve what lies in ${value}`,
+    });
+  }
+}
+
+/** The registry takes a URL or a bare host, with a port or without. */
+function checkEndpoint(value: string, context: z.RefinementCtx): void {
+  const text = value.includes('://') ? value : `https://${value}`;
+  checkUrl(text, 'http://localhost:9000 or storage.example.com', context);
+}
+
+function checkServiceUrl(value: string, context: z.RefinementCtx): void {
+  checkUrl(value, 'https://blob.example.com or http://127.0.0.1:10000/devstoreaccount1', context);
+}
+
+function checkUrl(text: string, example: string, context: z.RefinementCtx): void {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.hostname === '') {
+    context.addIssue({ code: 'custom', message: `must be a web address such as ${example}` });
+  } else if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
+    context.addIssue({
+      code: 'custom',
+      message:
+        'must be an address alone, without user, password, "?" or "#": credentials come from the environment',
+    });
+  }
+}
