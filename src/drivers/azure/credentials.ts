@@ -1,0 +1,171 @@
+import { DriverError } from '../errors.ts';
+
+export interface AzureCredentialOptions {
+  container: string;
+  /** The store as the user wrote it, for messages. */
+  location: string;
+  accountName?: string | undefined;
+  /** Base64. */
+  accountKey?: string | undefined;
+  /** A shared access signature, with or without its leading `?`. */
+  sasToken?: string | undefined;
+  connectionString?: string | undefined;
+  credentials?: AzureIdentity | undefined;
+  /** `core.windows.net` when left out: the service is at `https://ACCOUNT.blob.REALM`. */
+  realm?: string | undefined;
+  /** Where the blob service answers, instead of what account and realm say: Azurite and private clouds. */
+  serviceUrl?: string | undefined;
+}
+
+export type AzureIdentity =
+  | { type: 'client_secret'; tenantId: string; clientId: string; secret: string }
+  | { type: 'default_credentials' };
+
+/** Which credential to use, and where the service is. The first that is there wins, in this order of `kind`s. */
+export interface AzureAccess {
+  /** Without a trailing slash, query or credentials. */
+  serviceUrl: string;
+  credential:
+    | { kind: 'key'; accountName: string; accountKey: string }
+    /** Without a leading `?`. */
+    | { kind: 'sas'; sasToken: string }
+    | { kind: 'identity'; identity: AzureIdentity };
+}
+
+/** Account and key that every Azurite has by default; they are public (Azurite's README). */
+const developmentAccount = {
+  AccountName: 'devstoreaccount1',
+  AccountKey: 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==',
+  BlobEndpoint: 'http://127.0.0.1:10000/devstoreaccount1',
+};
+
+/**
+ * Chooses: connection string, account key, SAS, named identity, and else the default chain of `@azure/identity`
+ * (environment, workload identity, managed identity, Azure CLI).
+ * @throws DriverError UNAUTHENTICATED when what was chosen cannot be right, before anything is sent.
+ */
+export function chooseAccess(options: AzureCredentialOptions): AzureAccess {
+  const { location } = options;
+  if (options.connectionString !== undefined) {
+    return fromConnectionString(options.connectionString, options);
+  }
+  const serviceUrl = serviceUrlOf(options);
+  if (options.accountKey !== undefined) {
+    const accountName = options.accountName ?? accountNameIn(serviceUrl);
+    const accountKey = provenKey(options.accountKey, location);
+    return { serviceUrl, credential: { kind: 'key', accountName, accountKey } };
+  }
+  if (options.sasToken !== undefined) {
+    return {
+      serviceUrl,
+      credential: { kind: 'sas', sasToken: provenSas(options.sasToken, location) },
+    };
+  }
+  const identity = options.credentials ?? { type: 'default_credentials' };
+  return { serviceUrl, credential: { kind: 'identity', identity } };
+}
+
+function fromConnectionString(connectionString: string, options: AzureCredentialOptions): AzureAccess {
+  const { location } = options;
+  const given = parseConnectionString(connectionString);
+  const parts: Record<string, string | undefined> =
+    given['UseDevelopmentStorage'] === 'true' ? { ...developmentAccount, ...given } : given;
+  const accountName = parts['AccountName'] ?? options.accountName;
+  const protocol = parts['DefaultEndpointsProtocol'] ?? 'https';
+  const realm = parts['EndpointSuffix'] ?? options.realm;
+  const endpoint = parts['BlobEndpoint'] ?? options.serviceUrl;
+  const serviceUrl = serviceUrlOf({ location, accountName, realm, serviceUrl: endpoint }, protocol);
+  if (parts['AccountKey'] !== undefined) {
+    return {
+      serviceUrl,
+      credential: {
+        kind: 'key',
+        accountName: accountName ?? accountNameIn(serviceUrl),
+        accountKey: provenKey(parts['AccountKey'], location),
+      },
+    };
+  }
+  if (parts['SharedAccessSignature'] !== undefined) {
+    return {
+      serviceUrl,
+      credential: { kind: 'sas', sasToken: provenSas(parts['SharedAccessSignature'], location) },
+    };
+  }
+  throw unusable(
+    `The connection string for ${location} has neither AccountKey nor SharedAccessSignature: copy it again from the storage account's "Access keys".`,
+  );
+}
+
+function parseConnectionString(connectionString: string): Record<string, string | undefined> {
+  const pairs = connectionString
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair !== '')
+    // Only the first `=` separates: keys and signatures hold more of them.
+    .map((pair): [string, string] => {
+      const equals = pair.indexOf('=');
+      return equals === -1 ? [pair, ''] : [pair.slice(0, equals), pair.slice(equals + 1)];
+    });
+  return Object.fromEntries(pairs);
+}
+
+function serviceUrlOf(
+  options: Pick<AzureCredentialOptions, 'location' | 'accountName' | 'realm' | 'serviceUrl'>,
+  protocol = 'https',
+): string {
+  const { location, accountName, realm = 'core.windows.net' } = options;
+  if (options.serviceUrl === undefined && (accountName === undefined || accountName === '')) {
+    throw unusable(`No storage account is named for ${location}: give its name, or the service's URL.`);
+  }
+  if (options.serviceUrl === undefined && !/^[a-z0-9][a-z0-9-]*$/u.test(accountName ?? '')) {
+    throw unusable(`The storage account named for ${location} is no account name: ${accountName}.`);
+  }
+  const text = options.serviceUrl ?? `${protocol}://${accountName}.blob.${realm}`;
+  if (!URL.canParse(text) || !/^https?:/u.test(text)) {
+    throw unusable(`The service URL for ${location} is no http or https URL.`);
+  }
+  const url = new URL(text);
+  if (url.search !== '' || url.username !== '' || url.password !== '') {
+    throw unusable(
+      `The service URL for ${location} holds credentials: give the SAS in the configuration or the environment, and the URL without it.`,
+    );
+  }
+  return `${url.origin}${url.pathname}`.replace(/\/+$/u, '');
+}
+
+/** `https://ACCOUNT.blob.…`, or `http://127.0.0.1:10000/ACCOUNT` as Azurite has it. */
+function accountNameIn(serviceUrl: string): string {
+  const { hostname, pathname } = new URL(serviceUrl);
+  const [, fromPath = ''] = pathname.split('/', 2);
+  const [fromHost = ''] = hostname.split('.', 1);
+  return fromPath === '' ? fromHost : fromPath;
+}
+
+function provenKey(accountKey: string, location: string): string {
+  const key = accountKey.trim();
+  if (key === '' || !/^[A-Za-z0-9+/]+={0,2}$/u.test(key) || key.length % 4 !== 0) {
+    throw unusable(
+      `The account key for ${location} is not base64: copy it whole, with the = at its end, from the storage account's "Access keys".`,
+    );
+  }
+  return key;
+}
+
+function provenSas(sasToken: string, location: string): string {
+  const sas = sasToken.trim().replace(/^\?/u, '');
+  const parameters = new URLSearchParams(sas);
+  if (!parameters.has('sig')) {
+    throw unusable(`The SAS for ${location} has no signature (sig=): copy it whole.`);
+  }
+  const expiresAtMs = Date.parse(parameters.get('se') ?? '');
+  if (expiresAtMs < Date.now()) {
+    throw unusable(
+      `The SAS for ${location} expired at ${new Date(expiresAtMs).toISOString()}: make a new one.`,
+    );
+  }
+  return sas;
+}
+
+function unusable(message: string): DriverError {
+  return new DriverError('UNAUTHENTICATED', message, { driver: 'azure', operation: 'open' });
+}

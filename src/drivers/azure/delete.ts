@@ -1,0 +1,101 @@
+import type { BatchSubResponse, ContainerClient } from '@azure/storage-blob';
+import pLimit from 'p-limit';
+import type { DeleteFailure } from '../driver.ts';
+import type { DriverError } from '../errors.ts';
+import { throwIfAborted } from '../body.ts';
+import { azureError, azureFailureError, statusOf, type AzureCall, type AzurePlace } from './errors.ts';
+import { withSignal } from './requests.ts';
+
+/** Most requests in one Blob Batch (REST reference, "Blob Batch"). */
+export const batchSize = 256;
+
+interface Target {
+  key: string;
+  name: string;
+}
+
+/**
+ * A function that removes blobs, with their snapshots, 256 in a request. Accounts that take no batches (with a
+ * hierarchical namespace, older private clouds, a SAS that does not cover them) get one request for each blob
+ * from then on.
+ */
+export function blobDeleter(client: ContainerClient, place: AzurePlace) {
+  let takesBatches = true;
+  // Of the driver and not of a call: what bounds requests must hold over all calls.
+  const limit = pLimit(32);
+
+  return async (targets: readonly Target[], call: AzureCall): Promise<DeleteFailure[]> => {
+    const failures: DeleteFailure[] = [];
+    for (let start = 0; start < targets.length; start += batchSize) {
+      throwIfAborted(call.signal, { driver: 'azure', operation: 'delete' });
+      const group = targets.slice(start, start + batchSize);
+      const answers = takesBatches && group.length > 1 ? await sendBatch(group, call) : undefined;
+      if (answers === undefined) {
+        const results = await Promise.all(group.map((target) => limit(() => deleteOne(target, call))));
+        failures.push(...results.flat());
+      } else {
+        failures.push(...group.flatMap((target, index) => failureOf(target, answers[index], call)));
+      }
+    }
+    return failures;
+  };
+
+  /** One answer for each, or undefined when this store takes no batches. */
+  async function sendBatch(
+    group: readonly Target[],
+    call: AzureCall,
+  ): Promise<BatchSubResponse[] | undefined> {
+    try {
+      const blobs = group.map(({ name }) => client.getBlobClient(name));
+      const { subResponses } = await client
+        .getBlobBatchClient()
+        .deleteBlobs(blobs, { deleteSnapshots: 'include', ...withSignal(call.signal) });
+      return subResponses;
+    } catch (error) {
+      const failure = azureError(error, place, call);
+      const status = statusOf(failure) ?? 0;
+      const isRefused = status === 501 || (status >= 400 && status < 500 && ![408, 429].includes(status));
+      if (!isRefused || failure.code === 'STORE_NOT_FOUND') {
+        throw failure;
+      }
+      takesBatches = false;
+      return undefined;
+    }
+  }
+
+  /** The service may answer a batch that it could not read at all with a single part, which names no blob. */
+  function failureOf(
+    { key }: Target,
+    answer: BatchSubResponse | undefined,
+    call: AzureCall,
+  ): DeleteFailure[] {
+    if (answer !== undefined && (answer.status < 300 || isAbsent(answer.status, answer.errorCode))) {
+      return [];
+    }
+    const error = azureFailureError(
+      {
+        status: answer?.status,
+        code: answer?.errorCode,
+        name: 'BatchError',
+        message: answer?.statusMessage ?? 'the batch was answered without a word on this blob',
+      },
+      place,
+      { ...call, key },
+    );
+    return [{ key, error }];
+  }
+
+  async function deleteOne({ key, name }: Target, call: AzureCall): Promise<DeleteFailure[]> {
+    try {
+      await client.getBlobClient(name).delete({ deleteSnapshots: 'include', ...withSignal(call.signal) });
+      return [];
+    } catch (error) {
+      const failure: DriverError = azureError(error, place, { ...call, key });
+      return failure.code === 'NOT_FOUND' ? [] : [{ key, error: failure }];
+    }
+  }
+}
+
+function isAbsent(status: number, code: string | undefined): boolean {
+  return status === 404 && code !== 'ContainerNotFound';
+}

@@ -1,0 +1,223 @@
+import { createHash, randomUUID } from 'node:crypto';
+import type { ContainerClient } from '@azure/storage-blob';
+import type pLimit from 'p-limit';
+import { bodySizeBytes, provenBody, throwIfAborted } from '../body.ts';
+import type { Body, ContentDigest } from '../driver.ts';
+import { azureError, serviceCodeOf, type AzureCall, type AzurePlace } from './errors.ts';
+import { asBuffer, withSignal, type AzureRequests } from './requests.ts';
+
+export interface AzureWriting {
+  client: ContainerClient;
+  requests: AzureRequests;
+  place: AzurePlace;
+  /** Bodies up to this size go as one Put Blob, and are in memory meanwhile. */
+  singlePutMaxBytes: number;
+  blockBytes: number;
+  /** Bounds the blocks in flight, and so in memory, over all writes of the driver. */
+  blockLimit: ReturnType<typeof pLimit>;
+}
+
+/** Most blocks of one blob (Azure, "Scalability targets for Blob Storage"). */
+const maxBlocks = 50_000;
+/** Blocks of one blob that are in flight at once. */
+const blocksPerWrite = 4;
+
+/**
+ * Puts a blob. Azure knows no SHA-256, so the bytes are hashed here:
+ * - up to `singlePutMaxBytes` they are read whole, proven, and sent as one Put Blob, whose MD5 the service checks;
+ * - longer ones are staged as blocks, each with an MD5 that the service checks, and become the blob by
+ *   Put Block List only once length and digest are proven.
+ *
+ * Blocks staged by a write that failed are no part of any blob: no reader and no listing shows them, and Azure
+ * drops them a week later (REST reference, "Put Block"). There is no request that drops them sooner and leaves
+ * the blob as it is: only a Put Blob under the name would.
+ */
+export async function writeBlob(
+  writing: AzureWriting,
+  name: string,
+  body: Body,
+  expectedDigest: ContentDigest | undefined,
+  call: AzureCall,
+): Promise<void> {
+  const details = { driver: 'azure', operation: call.operation, key: call.key ?? '' };
+  throwIfAborted(call.signal, details);
+  const chunks = (): AsyncGenerator<Uint8Array> =>
+    provenBody(body, { expectedDigest, signal: call.signal, details });
+  const sizeBytes = bodySizeBytes(body);
+  if (sizeBytes <= writing.singlePutMaxBytes) {
+    const content = await readWhole(chunks(), sizeBytes);
+    const md5 = createHash('md5').update(content).digest();
+    const put = (): Promise<void> => writing.requests.put(name, content, md5, call.signal);
+    await replacingOtherTypes(writing, name, call, put, async () => {});
+    return;
+  }
+  await replacingOtherTypes(
+    writing,
+    name,
+    call,
+    () => stageAndCommit(writing, name, sizeBytes, chunks(), call),
+    () => drain(chunks()),
+  );
+}
+
+/**
+ * Makes a blob by `write`, and where that fails because an append blob (as registries write layers) or a page
+ * blob has the name, removes that first. Azure can neither convert a blob nor stage blocks beside it, so between
+ * the removal and the end of the write readers find nothing: the one write that is not atomic. It happens only when
+ * such a blob has to be replaced, which is when its content is wrong. `prove` runs before the removal, so
+ * that a body which turns out wrong costs nothing.
+ */
+export async function replacingOtherTypes(
+  { client, place }: Pick<AzureWriting, 'client' | 'place'>,
+  name: string,
+  call: AzureCall,
+  write: () => Promise<void>,
+  prove: () => Promise<void>,
+): Promise<void> {
+  try {
+    await mapped(write, place, call);
+  } catch (error) {
+    if (serviceCodeOf(error) !== 'InvalidBlobType') {
+      throw error;
+    }
+    await prove();
+    await mapped(() => deleteOtherType(client, name, call.signal), place, call);
+    await mapped(write, place, call);
+  }
+}
+
+async function deleteOtherType(
+  client: ContainerClient,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const blob = client.getBlobClient(name);
+  const { blobType, etag } = await blob.getProperties(withSignal(signal));
+  if (blobType !== 'BlockBlob' && etag !== undefined) {
+    await blob.delete({ conditions: { ifMatch: etag }, deleteSnapshots: 'include', ...withSignal(signal) });
+  }
+}
+
+async function stageAndCommit(
+  writing: AzureWriting,
+  name: string,
+  sizeBytes: number,
+  chunks: AsyncIterable<Uint8Array>,
+  call: AzureCall,
+): Promise<void> {
+  const { client, place, blockLimit } = writing;
+  const blob = client.getBlockBlobClient(name);
+  const blockBytes = Math.max(writing.blockBytes, Math.ceil(sizeBytes / maxBlocks));
+  const nextBlockId = blockIds();
+  const staged: string[] = [];
+  const inFlight = new Set<Promise<void>>();
+  const failures: unknown[] = [];
+
+  const stage = async (id: string, block: Buffer): Promise<void> => {
+    try {
+      const transactionalContentMD5 = createHash('md5').update(block).digest();
+      const options = { transactionalContentMD5, ...withSignal(call.signal) };
+      await blockLimit(() => blob.stageBlock(id, block, block.byteLength, options));
+    } catch (error) {
+      failures.push(azureError(error, place, call));
+    }
+  };
+
+  try {
+    for await (const block of cutIntoBlocks(chunks, blockBytes)) {
+      const id = nextBlockId();
+      staged.push(id);
+      const sending: Promise<void> = stage(id, block).finally(() => inFlight.delete(sending));
+      inFlight.add(sending);
+      if (inFlight.size >= blocksPerWrite) {
+        await Promise.race(inFlight);
+      }
+      if (failures.length > 0) {
+        break;
+      }
+    }
+  } finally {
+    await Promise.all(inFlight);
+  }
+  if (failures.length > 0) {
+    throw failures[0];
+  }
+  await commitBlocks(writing, name, staged, call);
+}
+
+/** Makes staged blocks the blob. No Content-MD5 is given: Azure would keep it unverified. */
+export async function commitBlocks(
+  { client, place }: Pick<AzureWriting, 'client' | 'place'>,
+  name: string,
+  blockIdList: string[],
+  call: AzureCall,
+): Promise<void> {
+  throwIfAborted(call.signal, { driver: 'azure', operation: call.operation, key: call.key ?? '' });
+  await mapped(
+    async () => {
+      await client.getBlockBlobClient(name).commitBlockList(blockIdList, withSignal(call.signal));
+    },
+    place,
+    call,
+  );
+}
+
+/**
+ * Ids of one write, different from those of any other, so that two writers of one name never mix.
+ * All ids of a blob must be equally long, unfinished ones of other tools included; 48 bytes is what
+ * Microsoft's own clients use.
+ */
+export function blockIds(): () => string {
+  const write = randomUUID();
+  let index = 0;
+  return () => {
+    const id = `${write}${String(index).padStart(12, '0')}`;
+    index += 1;
+    return Buffer.from(id).toString('base64');
+  };
+}
+
+async function* cutIntoBlocks(chunks: AsyncIterable<Uint8Array>, blockBytes: number): AsyncGenerator<Buffer> {
+  let block = Buffer.allocUnsafeSlow(blockBytes);
+  let filled = 0;
+  for await (const chunk of chunks) {
+    const bytes = asBuffer(chunk);
+    let taken = 0;
+    while (taken < bytes.byteLength) {
+      const copied = bytes.copy(block, filled, taken);
+      taken += copied;
+      filled += copied;
+      if (filled === blockBytes) {
+        yield block;
+        block = Buffer.allocUnsafeSlow(blockBytes);
+        filled = 0;
+      }
+    }
+  }
+  if (filled > 0) {
+    yield block.subarray(0, filled);
+  }
+}
+
+async function readWhole(chunks: AsyncIterable<Uint8Array>, sizeBytes: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks) {
+    parts.push(chunk);
+  }
+  const [only] = parts;
+  return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, sizeBytes);
+}
+
+async function drain(chunks: AsyncGenerator<Uint8Array>): Promise<void> {
+  while ((await chunks.next()).done !== true) {
+    // Proven as it passes; the bytes are not needed.
+  }
+}
+
+async function mapped(action: () => Promise<void>, place: AzurePlace, call: AzureCall): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    throw azureError(error, place, call);
+  }
+}
