@@ -18,7 +18,14 @@ export function parseDigest(text: string): Digest | undefined {
 }
 
 export function isDigest(text: string): text is Digest {
-  return text.charCodeAt(ALGORITHM_LENGTH) === COLON && digestEnd(text, 0, 1) === text.length;
+  const hexCount = hexCountAfter(text.slice(0, ALGORITHM_LENGTH));
+  const hexStart = ALGORITHM_LENGTH + 1;
+  return (
+    hexCount > 0 &&
+    text.length === hexStart + hexCount &&
+    text[ALGORITHM_LENGTH] === ':' &&
+    isLowerHex(text.slice(hexStart))
+  );
 }
 
 export function digestParts(digest: Digest): DigestParts {
@@ -43,12 +50,13 @@ export const EMPTY_BLOB_DIGEST =
  * It ends at `start + digest.length - 1 + gap`, and what follows is the caller's to check too.
  */
 export function digestAt(key: string, start: number, gap: number): Digest | undefined {
-  const end = digestEnd(key, start, gap);
-  if (end === undefined) {
-    return undefined;
-  }
   const algorithmEnd = start + ALGORITHM_LENGTH;
-  return `${key.slice(start, algorithmEnd)}:${key.slice(algorithmEnd + gap, end)}` as Digest;
+  const algorithm = key.slice(start, algorithmEnd);
+  const hexCount = hexCountAfter(algorithm);
+  const hex = key.slice(algorithmEnd + gap, algorithmEnd + gap + hexCount);
+  return hexCount > 0 && hex.length === hexCount && isLowerHex(hex)
+    ? (`${algorithm}:${hex}` as Digest)
+    : undefined;
 }
 
 /** The digest as two folders: `<algorithm>/<hex>`. */
@@ -108,41 +116,25 @@ const HEX_LENGTHS: Readonly<Record<DigestAlgorithm, number>> = { sha256: 64, sha
 
 // All three names are of the same length, which lets a digest be found by counting.
 const ALGORITHM_LENGTH = 6;
-const COLON = 0x3a;
 
-/** Where the algorithm at `start`, `gap` characters and the hex end; undefined if they are not all there. */
-function digestEnd(text: string, start: number, gap: number): number | undefined {
-  const algorithm = algorithmAt(text, start);
-  if (algorithm === undefined) {
-    return undefined;
-  }
-  const hexStart = start + ALGORITHM_LENGTH + gap;
-  const end = hexStart + HEX_LENGTHS[algorithm];
-  return isLowerHex(text, hexStart, end) ? end : undefined;
-}
+// Searching for what is not hex is several times as fast as looking at each character in turn.
+const NOT_LOWER_HEX = /[^0-9a-f]/;
 
-function algorithmAt(text: string, start: number): DigestAlgorithm | undefined {
-  if (text.startsWith('sha256', start)) {
-    return 'sha256';
+/** How many hex characters follow this algorithm's name: none, if registries do not know it. */
+function hexCountAfter(algorithm: string): number {
+  switch (algorithm) {
+    case 'sha256':
+    case 'sha384':
+    case 'sha512':
+      return HEX_LENGTHS[algorithm];
+    default:
+      return 0;
   }
-  if (text.startsWith('sha512', start)) {
-    return 'sha512';
-  }
-  return text.startsWith('sha384', start) ? 'sha384' : undefined;
 }
 
 /** Upper case is no digest: go-digest refuses it. */
-function isLowerHex(text: string, start: number, end: number): boolean {
-  if (end > text.length) {
-    return false;
-  }
-  for (let index = start; index < end; index += 1) {
-    const unit = text.charCodeAt(index);
-    if (!((unit >= 0x30 && unit <= 0x39) || (unit >= 0x61 && unit <= 0x66))) {
-      return false;
-    }
-  }
-  return true;
+function isLowerHex(text: string): boolean {
+  return !NOT_LOWER_HEX.test(text);
 }
 
 const ERROR_FORMAT = 'invalid checksum digest format';

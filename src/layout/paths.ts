@@ -39,13 +39,7 @@ export type { ForeignReason, RegistryPath, TarsumPath, TemporaryPath, UploadPath
 
 /** Says what a key is. Total: any string is something, and `formatPath` gives the string back. */
 export function parsePath(key: string): RegistryPath {
-  if (key.startsWith(BLOBS_PREFIX)) {
-    return parseBlobKey(key) ?? parseUncommonKey(key);
-  }
-  if (key.startsWith(REPOSITORIES_PREFIX)) {
-    return parseRepositoryKey(key) ?? parseUncommonKey(key);
-  }
-  return parseUncommonKey(key);
+  return parseBlobKey(key) ?? parseRepositoryKey(key) ?? parseUncommonKey(key);
 }
 
 /** The key of a path; the inverse of `parsePath`. */
@@ -89,6 +83,9 @@ function formatUpload({ repository, uploadId, file }: UploadPath): string {
 
 /** `<algorithm>/<xx>/<hex>/data`, where xx begins hex. */
 function parseBlobKey(key: string): RegistryPath | undefined {
+  if (!beginsWith(key, BLOBS_PREFIX)) {
+    return undefined;
+  }
   const digest = digestAt(key, BLOBS_PREFIX.length, SHARD_GAP);
   if (digest === undefined) {
     return undefined;
@@ -107,6 +104,9 @@ function parseBlobKey(key: string): RegistryPath | undefined {
 
 /** `<name>/_layers/...`, `<name>/_manifests/...` or `<name>/_uploads/...`. */
 function parseRepositoryKey(key: string): RegistryPath | undefined {
+  if (!beginsWith(key, REPOSITORIES_PREFIX)) {
+    return undefined;
+  }
   // No component of a name begins with `_`, so the first that does ends the name.
   const nameEnd = key.indexOf('/_', REPOSITORIES_PREFIX.length);
   if (nameEnd < 0) {
@@ -196,6 +196,11 @@ function parseUpload(key: string, start: number, repository: string): UploadPath
 function digestFoldersAt(key: string, start: number): Digest | undefined {
   const digest = digestAt(key, start, 1);
   return key.charCodeAt(start + ALGORITHM_LENGTH) === SLASH ? digest : undefined;
+}
+
+/** As `startsWith`, which compares one character after another where `===` compares memory. Every key passes here. */
+function beginsWith(key: string, prefix: string): boolean {
+  return key.slice(0, prefix.length) === prefix;
 }
 
 /** Whether the key ends with exactly this from `start` on. */
