@@ -1,0 +1,89 @@
+import { createHash } from 'node:crypto';
+import { corruptError } from '../drivers/body.ts';
+import type { ContentDigest, Driver } from '../drivers/driver.ts';
+import { DriverError } from '../drivers/errors.ts';
+import { canCopyFrom } from '../drivers/keys.ts';
+import { digestParts, type Digest } from '../layout/digest.ts';
+import { blobDataKey } from '../layout/paths.ts';
+
+/** Blobs up to this size go through memory in one piece; larger ones are streamed. */
+const SMALL_BLOB_BYTES = 256 * 1024;
+
+/**
+ * Copies a blob and proves it against its name before it is visible at the target (invariant 5).
+ * Within one service the bytes stay there: the store's own SHA-256 is asked for, or else they are read and
+ * hashed once, and then exactly that version is copied by the store.
+ * @throws DriverError CORRUPT when the source's bytes do not have the digest; NOT_FOUND when they are gone.
+ */
+export async function copyBlob(
+  source: Driver,
+  target: Driver,
+  digest: Digest,
+  sizeBytes: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const key = blobDataKey(digest);
+  const expectedDigest = digestParts(digest);
+  if (sizeBytes <= SMALL_BLOB_BYTES) {
+    const bytes = await readExactly(source, key, sizeBytes, signal);
+    await target.write(key, bytes, { expectedDigest, signal });
+    return;
+  }
+  if (canCopyFrom(target, source)) {
+    const etag = await proveAtSource(source, key, expectedDigest, signal);
+    await target.copyFrom?.({ identity: source.identity, key, sizeBytes, etag }, key, { signal });
+    return;
+  }
+  await target.write(
+    key,
+    { sizeBytes, open: () => source.read(key, { signal }) },
+    { expectedDigest, signal },
+  );
+}
+
+/** A small object whole, refusing one that is no longer of the size it was listed with. */
+export async function readExactly(
+  source: Driver,
+  key: string,
+  sizeBytes: number,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const bytes = await source.readSmall(key, Math.max(sizeBytes, 1), { signal });
+  if (bytes.byteLength !== sizeBytes) {
+    throw new DriverError('CHANGED', `${key} changed its size while it was copied; run again.`, {
+      driver: source.name,
+      operation: 'read',
+      key,
+    });
+  }
+  return bytes;
+}
+
+/** The ETag of the version of the object that was shown to have the digest. */
+async function proveAtSource(
+  source: Driver,
+  key: string,
+  expected: ContentDigest,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const stat = await source.stat(key, { signal });
+  const details = { driver: source.name, operation: 'copy', key };
+  if (stat?.etag === undefined) {
+    throw new DriverError('NOT_FOUND', `${key} is no longer at the source.`, details);
+  }
+  if (stat.sha256 !== undefined && expected.algorithm === 'sha256') {
+    if (stat.sha256 !== expected.hex) {
+      throw corruptError(expected, stat.sha256, details);
+    }
+    return stat.etag;
+  }
+  const hash = createHash(expected.algorithm);
+  for await (const chunk of source.read(key, { signal })) {
+    hash.update(chunk);
+  }
+  const actual = hash.digest('hex');
+  if (actual !== expected.hex) {
+    throw corruptError(expected, actual, details);
+  }
+  return stat.etag;
+}

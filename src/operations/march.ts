@@ -1,0 +1,104 @@
+import type { ObjectStat } from '../drivers/driver.ts';
+import { DriverError } from '../drivers/errors.ts';
+import { compareKeys } from '../drivers/keys.ts';
+
+/** One key, and what each side has under it. At least one side is there. */
+export interface Pair {
+  key: string;
+  source: ObjectStat | undefined;
+  target: ObjectStat | undefined;
+}
+
+/** How many pairs are handed on at once. */
+const BATCH_SIZE = 1000;
+
+/**
+ * Reads two sorted listings in step and pairs what has the same key. Holds one page of each side.
+ * @throws DriverError BAD_LISTING when a side is not ascending or repeats a key, whatever the driver promised:
+ * a merge of unsorted streams would see absences that are none.
+ */
+export async function* march(
+  source: AsyncIterable<ObjectStat[]>,
+  target: AsyncIterable<ObjectStat[]>,
+): AsyncGenerator<Pair[]> {
+  const left = cursor(source, 'source');
+  const right = cursor(target, 'target');
+  let batch: Pair[] = [];
+  try {
+    await Promise.all([left.start(), right.start()]);
+    while (left.current !== undefined || right.current !== undefined) {
+      const order = compareHeads(left.current, right.current);
+      const found = order <= 0 ? left.current : undefined;
+      const counterpart = order >= 0 ? right.current : undefined;
+      batch.push({ key: (found ?? counterpart)?.key ?? '', source: found, target: counterpart });
+      if (found !== undefined && !left.advance()) {
+        await left.nextPage();
+      }
+      if (counterpart !== undefined && !right.advance()) {
+        await right.nextPage();
+      }
+      if (batch.length === BATCH_SIZE) {
+        yield batch;
+        batch = [];
+      }
+    }
+    if (batch.length > 0) {
+      yield batch;
+    }
+  } finally {
+    await Promise.all([left.close(), right.close()]);
+  }
+}
+
+function compareHeads(source: ObjectStat | undefined, target: ObjectStat | undefined): number {
+  if (source === undefined) {
+    return 1;
+  }
+  return target === undefined ? -1 : compareKeys(source.key, target.key);
+}
+
+/** Walks the objects of a paged listing one by one; a new promise only for a new page. */
+function cursor(pages: AsyncIterable<ObjectStat[]>, side: string) {
+  const iterator = pages[Symbol.asyncIterator]();
+  let page: ObjectStat[] = [];
+  let index = 0;
+  const self = {
+    current: undefined as ObjectStat | undefined,
+    start: () => self.nextPage(),
+    /** Moves on within the page; false when the page is used up. */
+    advance(): boolean {
+      index += 1;
+      const next = page[index];
+      if (next === undefined) {
+        return false;
+      }
+      assertAscending(self.current, next, side);
+      self.current = next;
+      return true;
+    },
+    async nextPage(): Promise<void> {
+      const last = self.current;
+      const result = await iterator.next();
+      page = result.done === true ? [] : result.value;
+      index = 0;
+      self.current = page[0];
+      if (self.current !== undefined) {
+        assertAscending(last, self.current, side);
+      }
+    },
+    close: async (): Promise<void> => {
+      await iterator.return?.();
+    },
+  };
+  return self;
+}
+
+function assertAscending(previous: ObjectStat | undefined, next: ObjectStat, side: string): void {
+  if (previous !== undefined && compareKeys(previous.key, next.key) >= 0) {
+    throw new DriverError(
+      'BAD_LISTING',
+      `The listing of the ${side} is not in order: ${JSON.stringify(next.key)} came after ${JSON.stringify(previous.key)}. Nothing can be concluded from it.`,
+      { driver: side, operation: 'list', key: next.key },
+    );
+  }
+}

@@ -1,0 +1,97 @@
+import type { ObjectKind } from '../observer.ts';
+import type { DigestSet } from '../digest-set.ts';
+import type { Spool } from '../spool.ts';
+
+/** Why an object is copied: it is not at the target, or is there with another size or content. */
+export type CopyReason = 'missing' | 'size' | 'content';
+
+export interface PlannedCopy {
+  key: string;
+  sizeBytes: number;
+  reason: CopyReason;
+}
+
+/** What differs in one repository, by phase of the copy. */
+export interface RepositoryPlan {
+  repository: string;
+  /** Layer links, and the signature and tarsum links of old registries. */
+  layers: PlannedCopy[];
+  revisions: PlannedCopy[];
+  tagIndexes: PlannedCopy[];
+  tagCurrents: PlannedCopy[];
+}
+
+export interface Count {
+  objects: number;
+  bytes: number;
+}
+
+export type KindCounts = Partial<Record<ObjectKind, Count>>;
+
+/** What is at a store and never copied, counted by kind: uploads, markers, temporaries, foreign files. */
+export interface NotContent {
+  source: KindCounts;
+  target: KindCounts;
+}
+
+export interface RepositoryTally {
+  repository: string;
+  tags: number;
+  revisions: number;
+  layers: number;
+  deletions: number;
+}
+
+/** A part of a store that could not be listed. */
+export interface ListingFailure {
+  prefix: string;
+  error: Error;
+}
+
+/** Everything that a run will do, before it does anything. */
+export interface Plan {
+  blobs: Spool<PlannedCopy>;
+  /** Lockfiles and a pull-through cache's state. */
+  others: PlannedCopy[];
+  repositories: Spool<RepositoryPlan>;
+  foreign: Spool<PlannedCopy>;
+  /** Keys at the target that the source does not have, by kind. */
+  deletions: Map<ObjectKind, string[]>;
+  /** Temporary files of an interrupted run of regtool at the target. */
+  leftovers: string[];
+  toCopy: KindCounts;
+  equal: KindCounts;
+  /** Content at the source and at the target, in objects. */
+  sourceObjects: number;
+  targetObjects: number;
+  repositoryTallies: RepositoryTally[];
+  notContent: NotContent;
+  /** The first foreign keys and folders, for messages; all of them are in the report. */
+  foreignSamples: string[];
+  listingFailures: ListingFailure[];
+  /** Blobs that are at the target with the right size. */
+  knownBlobs: DigestSet;
+}
+
+export function addCount(counts: KindCounts, kind: ObjectKind, bytes: number, objects = 1): void {
+  const count = (counts[kind] ??= { objects: 0, bytes: 0 });
+  count.objects += objects;
+  count.bytes += bytes;
+}
+
+export function totalOf(counts: KindCounts): Count {
+  const total = { objects: 0, bytes: 0 };
+  for (const count of Object.values(counts)) {
+    total.objects += count.objects;
+    total.bytes += count.bytes;
+  }
+  return total;
+}
+
+export function deletionCount(plan: Plan): number {
+  return [...plan.deletions.values()].reduce((sum, keys) => sum + keys.length, 0);
+}
+
+export async function disposePlan(plan: Plan): Promise<void> {
+  await Promise.all([plan.blobs.dispose(), plan.repositories.dispose(), plan.foreign.dispose()]);
+}

@@ -1,0 +1,373 @@
+import { isDriverError } from '../../drivers/errors.ts';
+import { digestParts, MAX_LINK_BYTES, readLink, type Digest } from '../../layout/digest.ts';
+import {
+  MAX_MANIFEST_BYTES,
+  type ParsedManifest,
+  parseManifest,
+  type Reference,
+  references,
+} from '../../layout/manifest.ts';
+import { blobDataKey, layerLinkKey, parsePath, revisionLinkKey } from '../../layout/paths.ts';
+import { forEachConcurrently } from '../concurrency.ts';
+import { readProven } from '../read-proven.ts';
+import type { PlannedCopy, RepositoryPlan } from './plan.ts';
+import type { Run } from './run.ts';
+
+/**
+ * What a link is after publishing was tried.
+ * - `published`: at the target, and so is all that it needs.
+ * - `missing`: the source does not have it.
+ * - `incomplete`: the source has it, but lacks something that it needs. Not published.
+ * - `failed`: it, or something that it needs, could not be copied. Not published.
+ */
+type LinkState = 'published' | 'missing' | 'incomplete' | 'failed';
+
+/** How many objects of one repository are worked on at once; the run's limit bounds them over all repositories. */
+const WIDTH = 64;
+
+/**
+ * Publishes what differs in one repository, so that the target can be pulled from at every instant:
+ * layer links, then revisions (each after all that its manifest names, children before their index), then
+ * tag index links, then the tags themselves. What a link needs and the plan does not hold was pushed since
+ * the listing, or is at the target already: it is looked up, and followed on the spot.
+ */
+export async function publishRepository(run: Run, plan: RepositoryPlan): Promise<void> {
+  const publisher = new RepositoryPublisher(run, plan);
+  await publisher.publish();
+}
+
+class RepositoryPublisher {
+  readonly #run: Run;
+  readonly #plan: RepositoryPlan;
+  readonly #plannedLayers: Map<string, PlannedCopy>;
+  readonly #plannedRevisions: Map<string, PlannedCopy>;
+  /** Every link that was looked at, so that each is settled once. */
+  readonly #links = new Map<string, Promise<LinkState>>();
+
+  constructor(run: Run, plan: RepositoryPlan) {
+    this.#run = run;
+    this.#plan = plan;
+    this.#plannedLayers = new Map(plan.layers.map((copy) => [copy.key, copy]));
+    this.#plannedRevisions = new Map(plan.revisions.map((copy) => [copy.key, copy]));
+  }
+
+  async publish(): Promise<void> {
+    const { layers, revisions, tagIndexes, tagCurrents } = this.#plan;
+    await forEachConcurrently(layers, WIDTH, async ({ key }) => {
+      await this.#layer(key);
+    });
+    await forEachConcurrently(revisions, WIDTH, async ({ key }) => {
+      const path = parsePath(key);
+      if (path.kind === 'revision-link') {
+        await this.#revision(path.digest);
+      }
+    });
+    await forEachConcurrently(tagIndexes, WIDTH, (copy) => this.#publishTagIndex(copy));
+    await forEachConcurrently(tagCurrents, WIDTH, (copy) => this.#publishTag(copy));
+  }
+
+  /** A layer link, or a signature or tarsum link of an old registry. */
+  #layer(key: string): Promise<LinkState> {
+    return this.#once(key, () => this.#publishLayer(key));
+  }
+
+  #revision(digest: Digest): Promise<LinkState> {
+    const key = revisionLinkKey(this.#plan.repository, digest);
+    return this.#once(key, () => this.#publishRevision(key, digest));
+  }
+
+  #once(key: string, publish: () => Promise<LinkState>): Promise<LinkState> {
+    const known = this.#links.get(key) ?? publish();
+    this.#links.set(key, known);
+    return known;
+  }
+
+  async #publishLayer(key: string): Promise<LinkState> {
+    const planned = this.#plannedLayers.get(key);
+    const there = planned === undefined ? await this.#isAtTarget(key) : 'missing';
+    if (there !== 'missing') {
+      return there === 'published' ? this.#stateOfBlobBehind(key) : there;
+    }
+    const link = await this.#readSourceLink(key, planned);
+    if (typeof link === 'string') {
+      return link;
+    }
+    if (link.digest === undefined) {
+      // Registry 2.0 wrote tarsums, which are no digests, into its links.
+      const isRight =
+        parsePath(key).kind === 'tarsum' || !(await this.#leaveIncomplete(key, brokenLink(link)));
+      return isRight ? this.#writeLink(key, link.bytes, planned) : 'incomplete';
+    }
+    const blob = await this.#run.ensureBlob(link.digest);
+    if (blob === 'failed') {
+      await this.#run.holdBack(key, `its blob ${link.digest} could not be copied`);
+      return 'failed';
+    }
+    const state = await this.#writeLink(key, link.bytes, planned);
+    if (blob === 'missing' && state === 'published') {
+      // A layer link without a blob is what garbage collection leaves, and harms nobody (facts A5).
+      this.#run.tally.dangling += 1;
+      return 'incomplete';
+    }
+    return state;
+  }
+
+  /** The link is at the target; what it is worth depends on its blob. */
+  async #stateOfBlobBehind(key: string): Promise<LinkState> {
+    const path = parsePath(key);
+    let digest = path.kind === 'layer-link' ? path.digest : undefined;
+    if (digest !== undefined && digestParts(digest).algorithm !== 'sha256') {
+      // A client that pushed by SHA-512 left an alias: the link's content is the blob's SHA-256.
+      const link = await this.#readSourceLink(key, undefined);
+      digest = typeof link === 'string' ? digest : link.digest;
+    }
+    if (digest === undefined) {
+      return 'published';
+    }
+    const blob = await this.#run.ensureBlob(digest);
+    return blob === 'present' ? 'published' : blob === 'missing' ? 'incomplete' : 'failed';
+  }
+
+  async #publishRevision(key: string, digest: Digest): Promise<LinkState> {
+    const planned = this.#plannedRevisions.get(key);
+    const there = planned === undefined ? await this.#isAtTarget(key) : 'missing';
+    if (there !== 'missing') {
+      return there;
+    }
+    const link = await this.#readSourceLink(key, planned);
+    if (typeof link === 'string') {
+      return link;
+    }
+    if (link.digest !== digest && (await this.#leaveIncomplete(key, brokenLink(link)))) {
+      return 'incomplete';
+    }
+    const needs = await this.#needsOf(key, digest);
+    if (typeof needs === 'string') {
+      return needs;
+    }
+    const verdict = await this.#publishNeeds(key, needs);
+    return verdict === 'published' ? this.#writeLink(key, link.bytes, planned) : verdict;
+  }
+
+  /** What a manifest names; or, when it cannot be read, the state of its revision, already counted. */
+  async #needsOf(key: string, digest: Digest): Promise<Reference[] | LinkState> {
+    const blob = await this.#run.ensureBlob(digest);
+    if (blob === 'failed') {
+      await this.#run.holdBack(key, `its manifest's blob ${digest} could not be copied`);
+      return 'failed';
+    }
+    const manifest = blob === 'present' ? await this.#readManifest(key, digest) : undefined;
+    if (manifest === 'failed') {
+      return 'failed';
+    }
+    if (manifest?.ok === true) {
+      return references(manifest);
+    }
+    const reason =
+      manifest === undefined
+        ? `its manifest's blob ${digest} is not at the source`
+        : `its manifest cannot be used: ${manifest.detail}`;
+    return (await this.#leaveIncomplete(key, reason)) ? 'incomplete' : [];
+  }
+
+  /** Undefined when the blob is gone from the source. */
+  async #readManifest(key: string, digest: Digest): Promise<ParsedManifest | 'failed' | undefined> {
+    const { source, signal } = this.#run;
+    const blobKey = blobDataKey(digest);
+    try {
+      const stat = await this.#run.limit(() => source.stat(blobKey, { signal }));
+      if (stat === undefined) {
+        return undefined;
+      }
+      if (stat.sizeBytes > MAX_MANIFEST_BYTES) {
+        return tooLarge(stat.sizeBytes);
+      }
+      return parseManifest(
+        await this.#run.limit(() => readProven(source, blobKey, digest, MAX_MANIFEST_BYTES, signal)),
+      );
+    } catch (error) {
+      if (isDriverError(error, 'NOT_FOUND')) {
+        return undefined;
+      }
+      await this.#run.fail(key, error);
+      return 'failed';
+    }
+  }
+
+  async #publishNeeds(key: string, needs: Reference[]): Promise<LinkState> {
+    const states = await Promise.all(
+      needs.map(async (reference) => ({ reference, state: await this.#stateOf(reference) })),
+    );
+    const failed = states.find(({ state }) => state === 'failed');
+    if (failed !== undefined) {
+      await this.#run.holdBack(
+        key,
+        `the ${failed.reference.role} ${failed.reference.digest} that it needs could not be copied`,
+      );
+      return 'failed';
+    }
+    const lacking = states.find(({ state, reference }) => state !== 'published' && reference.required);
+    if (lacking === undefined) {
+      return 'published';
+    }
+    const { role, digest } = lacking.reference;
+    const reason = `the ${role} ${digest} that it needs is missing or incomplete at the source`;
+    return (await this.#leaveIncomplete(key, reason)) ? 'incomplete' : 'published';
+  }
+
+  #stateOf({ role, digest }: Reference): Promise<LinkState> {
+    return role === 'child'
+      ? this.#revision(digest)
+      : this.#layer(layerLinkKey(this.#plan.repository, digest));
+  }
+
+  /** Leaves out what the source cannot serve either, unless the operator wants it copied as it is. Tells which. */
+  async #leaveIncomplete(key: string, reason: string): Promise<boolean> {
+    if (this.#run.includeIncomplete) {
+      return false;
+    }
+    await this.#run.leaveIncomplete(key, reason);
+    return true;
+  }
+
+  async #publishTagIndex(copy: PlannedCopy): Promise<void> {
+    const { key } = copy;
+    const path = parsePath(key);
+    const link = await this.#readSourceLink(key, copy);
+    if (path.kind !== 'tag-index' || typeof link === 'string') {
+      return;
+    }
+    if (link.digest !== path.digest && (await this.#leaveIncomplete(key, brokenLink(link)))) {
+      return;
+    }
+    const revision = await this.#revision(path.digest);
+    if (revision === 'failed' || revision === 'incomplete') {
+      await this.#run.holdBack(key, `the revision ${path.digest} was not published`);
+      return;
+    }
+    // Deleting a manifest leaves the index links of tags that once stood for it; they harm nobody.
+    this.#run.tally.dangling += revision === 'missing' ? 1 : 0;
+    await this.#writeLink(key, link.bytes, copy);
+  }
+
+  /** The tag is read again: it may have moved since it was listed, and what it stands for now is published. */
+  async #publishTag(copy: PlannedCopy): Promise<void> {
+    const { key } = copy;
+    const link = await this.#readSourceLink(key, copy);
+    if (typeof link === 'string') {
+      return;
+    }
+    if (link.digest === undefined) {
+      if (!(await this.#leaveIncomplete(key, brokenLink(link)))) {
+        await this.#writeLink(key, link.bytes, copy);
+      }
+      return;
+    }
+    const revision = await this.#revision(link.digest);
+    if (revision === 'failed') {
+      await this.#run.holdBack(key, `the revision ${link.digest} was not published`);
+      return;
+    }
+    if (revision !== 'published') {
+      const reason = `the revision ${link.digest} that it stands for is missing or incomplete at the source`;
+      if (await this.#leaveIncomplete(key, reason)) {
+        return;
+      }
+    }
+    const formerDigest = copy.reason === 'missing' ? undefined : await this.#digestAtTarget(key);
+    await this.#writeLink(key, link.bytes, copy, {
+      digest: link.digest,
+      ...(formerDigest === undefined ? {} : { formerDigest }),
+    });
+  }
+
+  async #writeLink(
+    key: string,
+    bytes: Uint8Array,
+    planned: PlannedCopy | undefined,
+    about: { digest?: string; formerDigest?: string } = {},
+  ): Promise<LinkState> {
+    const outcome = await this.#run.attempt(
+      key,
+      bytes.byteLength,
+      () => this.#run.limit(() => this.#run.target.write(key, bytes, { signal: this.#run.signal })),
+      {
+        reason: planned?.reason ?? 'not in the listing',
+        action: planned === undefined || planned.reason === 'missing' ? 'copy' : 'rewrite',
+        ...about,
+      },
+    );
+    return outcome === 'copied' ? 'published' : 'failed';
+  }
+
+  async #isAtTarget(key: string): Promise<'published' | 'missing' | 'failed'> {
+    const { target, signal } = this.#run;
+    try {
+      const stat = await this.#run.limit(() => target.stat(key, { signal }));
+      return stat === undefined ? 'missing' : 'published';
+    } catch (error) {
+      await this.#run.fail(key, error);
+      return 'failed';
+    }
+  }
+
+  /** What the tag stands for at the target, for the report; nothing is decided by it. */
+  async #digestAtTarget(key: string): Promise<string | undefined> {
+    const { target, signal } = this.#run;
+    try {
+      const link = readLink(await this.#run.limit(() => target.readSmall(key, MAX_LINK_BYTES, { signal })));
+      return link.valid ? link.digest : link.problem;
+    } catch (error) {
+      if (isDriverError(error, 'NOT_FOUND', 'CHANGED')) {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  /** A link's bytes and the digest in them. What is gone or cannot be read is counted here. */
+  async #readSourceLink(
+    key: string,
+    planned: PlannedCopy | undefined,
+  ): Promise<SourceLink | 'missing' | 'failed'> {
+    const { source, signal } = this.#run;
+    try {
+      const bytes = await this.#run.limit(() => source.readSmall(key, MAX_LINK_BYTES, { signal }));
+      const link = readLink(bytes);
+      return link.valid
+        ? { bytes, digest: link.digest, problem: '' }
+        : { bytes, digest: undefined, problem: link.registryError };
+    } catch (error) {
+      if (!isDriverError(error, 'NOT_FOUND')) {
+        await this.#run.fail(key, error);
+        return 'failed';
+      }
+      if (planned !== undefined) {
+        await this.#run.vanish(key, planned.sizeBytes);
+      }
+      return 'missing';
+    }
+  }
+}
+
+function brokenLink({ digest, problem }: SourceLink): string {
+  return digest === undefined
+    ? `its link is broken at the source (${problem})`
+    : `its link says ${digest}, which is not its own name`;
+}
+
+function tooLarge(sizeBytes: number): ParsedManifest {
+  return {
+    ok: false,
+    problem: 'too-large',
+    detail: `it has ${sizeBytes} bytes, and registries take ${MAX_MANIFEST_BYTES}`,
+  };
+}
+
+interface SourceLink {
+  bytes: Uint8Array;
+  /** Undefined when the content is not a digest. */
+  digest: Digest | undefined;
+  /** In that case, the registry's words for it. */
+  problem: string;
+}

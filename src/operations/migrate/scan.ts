@@ -1,0 +1,354 @@
+import pLimit, { type LimitFunction } from 'p-limit';
+import type { Driver, ObjectStat } from '../../drivers/driver.ts';
+import { isDriverError } from '../../drivers/errors.ts';
+import { copyRank, contentNamed } from '../../layout/order.ts';
+import { fromRepository, parsePath, type RegistryPath } from '../../layout/paths.ts';
+import { sameContent } from '../compare.ts';
+import { DigestSet } from '../digest-set.ts';
+import { march, type Pair } from '../march.ts';
+import type { Observer } from '../observer.ts';
+import { findShards, type LooseObject, type Shard } from '../shards.ts';
+import { Spool } from '../spool.ts';
+import { planSelectedBlobs, type SelectedBlobs } from './selected-blobs.ts';
+import { addCount, type CopyReason, type Plan, type PlannedCopy, type RepositoryPlan } from './plan.ts';
+
+export interface ScanOptions {
+  concurrency: number;
+  includeForeign: boolean;
+  /** Only repositories for which this is true, and the blobs that they name. */
+  selects?: ((repository: string) => boolean) | undefined;
+  signal: AbortSignal | undefined;
+  observer: Observer;
+}
+
+/** 16 MB at most; registries with more blobs than this cost a request for each further one that is looked for. */
+const KNOWN_BLOBS_MAX = 1_000_000;
+const FOREIGN_SAMPLES = 20;
+
+/**
+ * Lists both stores and writes down every difference. Reads roots first: repositories before blobs, so that
+ * whatever a link of a live source refers to was there before the blobs are listed (restic's read order).
+ * A shard that cannot be listed is left out of the plan as a whole and named in `listingFailures`.
+ * @throws DriverError when the upper folder levels cannot be listed.
+ */
+export async function scan(source: Driver, target: Driver, options: ScanOptions): Promise<Plan> {
+  const { concurrency, signal, observer } = options;
+  const plan = emptyPlan();
+  const limit = pLimit(concurrency);
+  const tagReads = pLimit(concurrency);
+  observer.phase('listing');
+  const shards = await findShards(source, target, { concurrency, signal });
+  const selected: SelectedBlobs | undefined = options.selects === undefined ? undefined : new Set();
+
+  await limit.map(shards.repositories, (shard) => guarded(shard, () => scanRepositories(shard)));
+  if (selected === undefined) {
+    await limit.map(shards.blobs, (shard) => guarded(shard, () => scanBlobs(shard)));
+  } else {
+    await planSelectedBlobs(source, target, selected, plan, { concurrency, signal });
+  }
+  for (const loose of shards.loose) {
+    await scanLoose(loose);
+  }
+  await scanForeignFolders();
+  plan.repositoryTallies.sort((a, b) => (a.repository < b.repository ? -1 : 1));
+  return plan;
+
+  async function guarded(shard: Shard, action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      if (!isDriverError(error) || isDriverError(error, 'ABORTED', 'STORE_NOT_FOUND', 'UNAUTHENTICATED')) {
+        throw error;
+      }
+      plan.listingFailures.push({ prefix: shard.prefix, error });
+    }
+  }
+
+  function marchShard({ prefix, inSource, inTarget }: Shard): AsyncIterable<Pair[]> {
+    return march(
+      inSource ? source.list(prefix, { signal }) : nothing(),
+      inTarget ? target.list(prefix, { signal }) : nothing(),
+    );
+  }
+
+  async function scanBlobs(shard: Shard): Promise<void> {
+    for await (const pairs of marchShard(shard)) {
+      for (const pair of pairs) {
+        await place(pair, parsePath(pair.key), undefined);
+      }
+      observer.progress({ objects: pairs.length });
+    }
+  }
+
+  /** A repository's own keys stand together in the listing, so a plan is complete when another name begins. */
+  async function scanRepositories(shard: Shard): Promise<void> {
+    let current: RepositoryScan | undefined;
+    for await (const pairs of marchShard(shard)) {
+      const parsed = await parsePairs(pairs, tagReads);
+      for (const { pair, path, tagMoved } of parsed) {
+        const repository = fromRepository(path);
+        if (repository !== undefined && options.selects?.(repository) === false) {
+          continue;
+        }
+        if (repository !== undefined && repository !== current?.plan.repository) {
+          await finish(current);
+          current = newRepository(repository);
+        }
+        await place(pair, path, current, tagMoved);
+      }
+      observer.progress({ objects: pairs.length });
+    }
+    await finish(current);
+  }
+
+  /** Compares the content of tags that are on both sides, several at a time. */
+  async function parsePairs(pairs: Pair[], reads: LimitFunction) {
+    return Promise.all(
+      pairs.map(async (pair) => {
+        const path = parsePath(pair.key);
+        const compares =
+          path.kind === 'tag-current' && pair.source !== undefined && pair.target !== undefined;
+        const wanted = compares && options.selects?.(path.repository) !== false;
+        return { pair, path, tagMoved: wanted ? await reads(() => differs(pair)) : false };
+      }),
+    );
+  }
+
+  async function differs({ source: left, target: right }: Pair): Promise<boolean> {
+    if (left === undefined || right === undefined) {
+      return true;
+    }
+    try {
+      return !(await sameContent({ driver: source, stat: left }, { driver: target, stat: right }, signal));
+    } catch (error) {
+      if (isDriverError(error, 'NOT_FOUND', 'CHANGED')) {
+        // It was deleted or rewritten since it was listed; copying looks at it again.
+        return true;
+      }
+      throw error;
+    }
+  }
+
+  async function finish(scanned: RepositoryScan | undefined): Promise<void> {
+    if (scanned === undefined) {
+      return;
+    }
+    const { layers, revisions, tagIndexes, tagCurrents } = scanned.plan;
+    const copies = layers.length + revisions.length + tagIndexes.length + tagCurrents.length;
+    if (copies > 0) {
+      await plan.repositories.append(scanned.plan);
+    }
+    if (copies + scanned.deletions > 0) {
+      plan.repositoryTallies.push({
+        repository: scanned.plan.repository,
+        tags: tagCurrents.length,
+        revisions: revisions.length,
+        layers: layers.length,
+        deletions: scanned.deletions,
+      });
+    }
+  }
+
+  /** Puts one pair where it belongs in the plan. */
+  async function place(
+    pair: Pair,
+    path: RegistryPath,
+    current: RepositoryScan | undefined,
+    contentDiffers = false,
+  ): Promise<void> {
+    if (copyRank(path) === undefined) {
+      await placeNotContent(pair, path);
+      return;
+    }
+    const { source: left, target: right } = pair;
+    plan.sourceObjects += left === undefined ? 0 : 1;
+    plan.targetObjects += right === undefined ? 0 : 1;
+    if (left === undefined) {
+      deletionsOf(path.kind).push(pair.key);
+      if (current !== undefined) {
+        current.deletions += 1;
+      }
+      return;
+    }
+    if (path.kind === 'layer-link' || path.kind === 'revision-link') {
+      selected?.add(path.digest);
+    }
+    const reason = copyReason(left, right, contentDiffers);
+    if (reason === undefined) {
+      addCount(plan.equal, path.kind, left.sizeBytes);
+      if (path.kind === 'blob-data') {
+        plan.knownBlobs.add(path.digest);
+      }
+      return;
+    }
+    addCount(plan.toCopy, path.kind, left.sizeBytes);
+    await schedule({ key: pair.key, sizeBytes: left.sizeBytes, reason }, path, current?.plan);
+  }
+
+  async function schedule(
+    copy: PlannedCopy,
+    path: RegistryPath,
+    repository: RepositoryPlan | undefined,
+  ): Promise<void> {
+    switch (path.kind) {
+      case 'layer-link':
+      case 'signature-link':
+        repository?.layers.push(copy);
+        break;
+      case 'revision-link':
+        repository?.revisions.push(copy);
+        break;
+      case 'tag-index':
+        repository?.tagIndexes.push(copy);
+        break;
+      case 'tag-current':
+        repository?.tagCurrents.push(copy);
+        break;
+      case 'tarsum':
+        if (path.of === 'layer-link') {
+          repository?.layers.push(copy);
+        } else {
+          await plan.blobs.append(copy);
+        }
+        break;
+      case 'blob-data':
+        await plan.blobs.append(copy);
+        break;
+      default:
+        plan.others.push(copy);
+    }
+  }
+
+  async function placeNotContent(
+    { key, source: left, target: right }: Pair,
+    path: RegistryPath,
+  ): Promise<void> {
+    if (left !== undefined) {
+      addCount(plan.notContent.source, path.kind, left.sizeBytes);
+    }
+    if (right !== undefined) {
+      addCount(plan.notContent.target, path.kind, right.sizeBytes);
+      if (path.kind === 'temporary' && path.by === 'regtool') {
+        plan.leftovers.push(key);
+      }
+    }
+    if (path.kind !== 'foreign') {
+      return;
+    }
+    if (left !== undefined && plan.foreignSamples.length < FOREIGN_SAMPLES) {
+      plan.foreignSamples.push(key);
+    }
+    if (left !== undefined && options.includeForeign) {
+      await planForeign(left, right);
+    } else {
+      const size = left?.sizeBytes ?? right?.sizeBytes ?? 0;
+      const side = left === undefined ? 'target' : 'source';
+      await observer.record({
+        type: 'object',
+        action: 'leave',
+        outcome: 'left',
+        kind: 'foreign',
+        key,
+        sizeBytes: size,
+        reason: `not the registry's (${path.reason}), at the ${side}`,
+      });
+    }
+  }
+
+  async function planForeign(left: ObjectStat, right: ObjectStat | undefined): Promise<void> {
+    const contentDiffers =
+      right !== undefined &&
+      left.sizeBytes === right.sizeBytes &&
+      (await differs({ key: left.key, source: left, target: right }));
+    const reason = copyReason(left, right, contentDiffers);
+    if (reason === undefined) {
+      addCount(plan.equal, 'foreign', left.sizeBytes);
+      return;
+    }
+    addCount(plan.toCopy, 'foreign', left.sizeBytes);
+    await plan.foreign.append({ key: left.key, sizeBytes: left.sizeBytes, reason });
+  }
+
+  async function scanLoose(loose: LooseObject): Promise<void> {
+    const path = parsePath(loose.key);
+    const both = loose.source !== undefined && loose.target !== undefined;
+    const contentDiffers =
+      both && copyRank(path) !== undefined && !contentNamed(path) && (await differs(loose));
+    await place(loose, path, undefined, contentDiffers);
+  }
+
+  async function scanForeignFolders(): Promise<void> {
+    for (const { folder, inSource, inTarget } of shards.foreignFolders) {
+      if (inSource && plan.foreignSamples.length < FOREIGN_SAMPLES) {
+        plan.foreignSamples.push(folder);
+      }
+      if (!options.includeForeign || !inSource) {
+        continue;
+      }
+      const shard = { prefix: folder, inSource, inTarget };
+      await guarded(shard, async () => {
+        for await (const pairs of marchShard(shard)) {
+          for (const pair of pairs) {
+            await place(pair, parsePath(pair.key), undefined);
+          }
+        }
+      });
+    }
+  }
+
+  function deletionsOf(kind: RegistryPath['kind']): string[] {
+    const keys = plan.deletions.get(kind) ?? [];
+    plan.deletions.set(kind, keys);
+    return keys;
+  }
+}
+
+interface RepositoryScan {
+  plan: RepositoryPlan;
+  deletions: number;
+}
+
+function newRepository(repository: string): RepositoryScan {
+  return {
+    plan: { repository, layers: [], revisions: [], tagIndexes: [], tagCurrents: [] },
+    deletions: 0,
+  };
+}
+
+function copyReason(
+  left: ObjectStat,
+  right: ObjectStat | undefined,
+  contentDiffers: boolean,
+): CopyReason | undefined {
+  if (right === undefined) {
+    return 'missing';
+  }
+  if (left.sizeBytes !== right.sizeBytes) {
+    return 'size';
+  }
+  return contentDiffers ? 'content' : undefined;
+}
+
+function emptyPlan(): Plan {
+  return {
+    blobs: new Spool(),
+    others: [],
+    repositories: new Spool(),
+    foreign: new Spool(),
+    deletions: new Map(),
+    leftovers: [],
+    toCopy: {},
+    equal: {},
+    sourceObjects: 0,
+    targetObjects: 0,
+    repositoryTallies: [],
+    notContent: { source: {}, target: {} },
+    foreignSamples: [],
+    listingFailures: [],
+    knownBlobs: new DigestSet(KNOWN_BLOBS_MAX),
+  };
+}
+
+async function* nothing(): AsyncGenerator<ObjectStat[]> {
+  // A side without this folder has no object in it.
+}

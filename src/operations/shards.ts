@@ -1,0 +1,150 @@
+import pLimit from 'p-limit';
+import type { Driver, FolderListing } from '../drivers/driver.ts';
+import { compareKeys } from '../drivers/keys.ts';
+import { BLOBS_PREFIX, LOCKFILES_PREFIX, REGISTRY_ROOT, REPOSITORIES_PREFIX } from '../layout/paths.ts';
+import type { ObjectStat } from '../drivers/driver.ts';
+
+/**
+ * The unit of work: all keys that start with `prefix`, listed on the sides that have any.
+ * Shards of one group do not overlap, so they can be read side by side.
+ */
+export interface Shard {
+  prefix: string;
+  inSource: boolean;
+  inTarget: boolean;
+}
+
+/** One object found above the shards: lockfiles, foreign files, markers. */
+export interface LooseObject {
+  key: string;
+  source: ObjectStat | undefined;
+  target: ObjectStat | undefined;
+}
+
+export interface ShardMap {
+  /** Below `repositories/`: one for each namespace, or deeper where there are few namespaces. */
+  repositories: Shard[];
+  /** Below `blobs/`: one for each `<algorithm>/<xx>/`. */
+  blobs: Shard[];
+  loose: LooseObject[];
+  /** Folders beside the registry's own, which are not walked. */
+  foreignFolders: { folder: string; inSource: boolean; inTarget: boolean }[];
+}
+
+/** A folder, seen on both sides at once. */
+interface Level {
+  folders: Shard[];
+  loose: LooseObject[];
+}
+
+/** Namespaces are split until there are so many shards: enough to keep all listings busy. */
+const REPOSITORY_SHARDS = 64;
+const SPLIT_DEPTH_MAX = 8;
+
+export interface FindShardsOptions {
+  concurrency: number;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Finds the shards of two stores (or of one, when `target` is undefined) by listing single folder levels.
+ * @throws DriverError of the listing that failed: nothing can be concluded without the upper levels.
+ */
+export async function findShards(
+  source: Driver,
+  target: Driver | undefined,
+  { concurrency, signal }: FindShardsOptions,
+): Promise<ShardMap> {
+  const limit = pLimit(concurrency);
+  const none: FolderListing = { folders: [], objects: [] };
+  const level = async (folder: string, inSource = true, inTarget = true): Promise<Level> => {
+    const [left, right] = await Promise.all([
+      inSource ? limit(() => source.listFolder(folder, { signal })) : none,
+      inTarget && target !== undefined ? limit(() => target.listFolder(folder, { signal })) : none,
+    ]);
+    return mergeLevels(left, right);
+  };
+
+  const above = ['', 'docker/', 'docker/registry/', REGISTRY_ROOT];
+  const [upper, lockfiles, repositories, algorithms] = await Promise.all([
+    Promise.all(above.map((folder) => level(folder))),
+    level(LOCKFILES_PREFIX),
+    level(REPOSITORIES_PREFIX),
+    level(BLOBS_PREFIX),
+  ]);
+  const digestFolders = await Promise.all(
+    algorithms.folders.map(({ prefix, inSource, inTarget }) => level(prefix, inSource, inTarget)),
+  );
+  const split = await splitRepositories(repositories, level);
+  const own = new Set([...above.slice(1), LOCKFILES_PREFIX, REPOSITORIES_PREFIX, BLOBS_PREFIX]);
+  return {
+    repositories: split.shards,
+    blobs: digestFolders.flatMap(({ folders }) => folders),
+    loose: [...upper, lockfiles, repositories, algorithms, ...digestFolders, split]
+      .flatMap(({ loose }) => loose)
+      .sort((a, b) => compareKeys(a.key, b.key)),
+    foreignFolders: [...upper, lockfiles]
+      .flatMap(({ folders }) => folders)
+      .filter(({ prefix }) => !own.has(prefix))
+      .map(({ prefix, inSource, inTarget }) => ({ folder: prefix, inSource, inTarget })),
+  };
+}
+
+/** Goes down level by level while there are too few shards to keep all listings busy. */
+async function splitRepositories(
+  top: Level,
+  level: (folder: string, inSource: boolean, inTarget: boolean) => Promise<Level>,
+): Promise<{ shards: Shard[]; loose: LooseObject[] }> {
+  let shards = top.folders;
+  const done: Shard[] = [];
+  const loose: LooseObject[] = [];
+  for (let depth = 0; depth < SPLIT_DEPTH_MAX; depth += 1) {
+    if (shards.length === 0 || done.length + shards.length >= REPOSITORY_SHARDS) {
+      break;
+    }
+    const levels = await Promise.all(
+      shards.map(async (shard) => ({
+        shard,
+        below: await level(shard.prefix, shard.inSource, shard.inTarget),
+      })),
+    );
+    shards = [];
+    for (const { shard, below } of levels) {
+      if (isNamespaceOnly(shard, below)) {
+        shards.push(...below.folders);
+        loose.push(...below.loose);
+      } else {
+        done.push(shard);
+      }
+    }
+  }
+  return { shards: [...done, ...shards], loose };
+}
+
+/** A repository's own folders (`_layers`, ...) stay in one shard with it, so that it is read as a whole. */
+function isNamespaceOnly(shard: Shard, below: Level): boolean {
+  return (
+    below.folders.length > 0 &&
+    !below.folders.some(({ prefix }) => prefix.startsWith('_', shard.prefix.length))
+  );
+}
+
+function mergeLevels(source: FolderListing, target: FolderListing): Level {
+  const inSource = new Set(source.folders);
+  const inTarget = new Set(target.folders);
+  const folders = [...new Set([...source.folders, ...target.folders])].sort(compareKeys);
+  const left = new Map(source.objects.map((object) => [object.key, object]));
+  const right = new Map(target.objects.map((object) => [object.key, object]));
+  return {
+    folders: folders.map((prefix) => ({
+      prefix,
+      inSource: inSource.has(prefix),
+      inTarget: inTarget.has(prefix),
+    })),
+    loose: [...new Set([...left.keys(), ...right.keys()])].map((key) => ({
+      key,
+      source: left.get(key),
+      target: right.get(key),
+    })),
+  };
+}
