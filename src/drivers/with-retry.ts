@@ -1,0 +1,285 @@
+import { throwIfAborted } from './body.ts';
+import type {
+  Body,
+  CallOptions,
+  CopySource,
+  DeleteFailure,
+  Driver,
+  ObjectStat,
+  PendingUpload,
+  WriteOptions,
+} from './driver.ts';
+import { DriverError, isDriverError, type DriverErrorCode } from './errors.ts';
+import { compareKeys } from './keys.ts';
+import { pause, sleepOnClock, type Sleep } from './pause.ts';
+
+export interface RetryOptions {
+  /** How often a call is made before its error goes up. Default 8. */
+  attempts?: number | undefined;
+  /** The first pause is between 0 and this, each later one between 0 and twice as much. Default 200. */
+  baseDelayMs?: number | undefined;
+  /** No pause is longer, unless the store asks for it. Default 20,000. */
+  maxDelayMs?: number | undefined;
+  /** Called before each pause. */
+  onRetry?: ((retry: Retry) => void) | undefined;
+  /** From 0 to below 1. */
+  random?: (() => number) | undefined;
+  sleep?: Sleep | undefined;
+}
+
+/** A failed attempt that will be repeated. */
+export interface Retry {
+  operation: string;
+  key: string | undefined;
+  code: DriverErrorCode;
+  /** Of the error, for a log. */
+  message: string;
+  /** Which attempt failed, from 1. */
+  attempt: number;
+  delayMs: number;
+}
+
+/**
+ * Repeats what failed with a `retryable` error, after an exponentially growing pause with full jitter, or after
+ * the pause that the store asked for. Bodies are opened anew for each attempt.
+ *
+ * - A listing that broke off begins again, and what was delivered is dropped; each batch that arrives restores
+ *   the full number of attempts.
+ * - A download is repeated until its first bytes are delivered. After that the error goes up, because the consumer
+ *   already has a part: it has to open the object anew.
+ * - A delete is repeated for the keys that failed.
+ */
+export function withRetry(driver: Driver, options: RetryOptions = {}): Driver {
+  const retry = retrier(driver, options);
+  const copyFrom = driver.copyFrom?.bind(driver);
+  const listUploads = driver.listUploads?.bind(driver);
+  const abortUpload = driver.abortUpload?.bind(driver);
+
+  return {
+    name: driver.name,
+    location: driver.location,
+    identity: driver.identity,
+    supports: driver.supports,
+
+    async *list(prefix: string, callOptions: CallOptions = {}) {
+      const attempts = retry.begin('list', prefix, callOptions.signal);
+      let last: string | undefined;
+      let checkOrder = ascending(driver, prefix);
+      const listing = retry.restartable(attempts, () => {
+        checkOrder = ascending(driver, prefix);
+        return driver.list(prefix, callOptions);
+      });
+      for await (const batch of listing) {
+        checkOrder(batch);
+        const fresh = after(last, batch);
+        if (fresh.length > 0) {
+          last = fresh.at(-1)?.key;
+          attempts.reset();
+          yield fresh;
+        }
+      }
+    },
+
+    listFolder: (folder: string, callOptions: CallOptions = {}) =>
+      retry.call('listFolder', folder, callOptions.signal, () => driver.listFolder(folder, callOptions)),
+
+    stat: (key: string, callOptions: CallOptions = {}) =>
+      retry.call('stat', key, callOptions.signal, () => driver.stat(key, callOptions)),
+
+    async *read(key: string, callOptions: CallOptions = {}) {
+      const attempts = retry.begin('read', key, callOptions.signal);
+      const chunks = retry.restartable(attempts, () => driver.read(key, callOptions));
+      for await (const chunk of chunks) {
+        attempts.exhaust();
+        yield chunk;
+      }
+    },
+
+    readSmall: (key: string, maxBytes: number, callOptions: CallOptions = {}) =>
+      retry.call('read', key, callOptions.signal, () => driver.readSmall(key, maxBytes, callOptions)),
+
+    write: (key: string, body: Body, writeOptions: WriteOptions = {}) =>
+      retry.call('write', key, writeOptions.signal, () => driver.write(key, body, writeOptions)),
+
+    async delete(keys: readonly string[], callOptions: CallOptions = {}) {
+      const attempts = retry.begin('delete', keys[0], callOptions.signal);
+      const failed: DeleteFailure[] = [];
+      let failures = await retry.until(attempts, () => driver.delete(keys, callOptions));
+      for (;;) {
+        const again = failures.filter(({ error }) => isRetryable(error));
+        failed.push(...failures.filter(({ error }) => !isRetryable(error)));
+        const [first] = again;
+        if (first === undefined) {
+          return failed;
+        }
+        if (!(await attempts.mayGoOn(first.error))) {
+          return [...failed, ...again];
+        }
+        failures = await deleteAgain(again, callOptions);
+      }
+    },
+
+    ...(copyFrom === undefined
+      ? {}
+      : {
+          copyFrom: (source: CopySource, key: string, callOptions: CallOptions = {}) =>
+            retry.call('copyFrom', key, callOptions.signal, () => copyFrom(source, key, callOptions)),
+        }),
+
+    ...(listUploads === undefined
+      ? {}
+      : {
+          async *listUploads(prefix: string, callOptions: CallOptions = {}) {
+            const attempts = retry.begin('listUploads', prefix, callOptions.signal);
+            const delivered = new Set<string>();
+            const nameOf = ({ key, uploadId }: PendingUpload): string => `${uploadId} ${key}`;
+            const listing = retry.restartable(attempts, () => listUploads(prefix, callOptions));
+            for await (const batch of listing) {
+              const fresh = batch.filter((upload) => !delivered.has(nameOf(upload)));
+              if (fresh.length > 0) {
+                fresh.forEach((upload) => delivered.add(nameOf(upload)));
+                attempts.reset();
+                yield fresh;
+              }
+            }
+          },
+        }),
+
+    ...(abortUpload === undefined
+      ? {}
+      : {
+          abortUpload: (upload: PendingUpload, callOptions: CallOptions = {}) =>
+            retry.call('abortUpload', upload.key, callOptions.signal, () => abortUpload(upload, callOptions)),
+        }),
+
+    close: () => driver.close(),
+  };
+
+  /** Of a second round it is known what it was for: where it fails as a whole, that is each key's failure. */
+  async function deleteAgain(
+    again: readonly DeleteFailure[],
+    callOptions: CallOptions,
+  ): Promise<DeleteFailure[]> {
+    try {
+      return await driver.delete(
+        again.map(({ key }) => key),
+        callOptions,
+      );
+    } catch (error) {
+      if (!isDriverError(error) || error.code === 'ABORTED') {
+        throw error;
+      }
+      return again.map(({ key }) => ({ key, error }));
+    }
+  }
+}
+
+interface Attempts {
+  /** Pauses and says true, or says false when the error has to go up. Throws ABORTED. */
+  mayGoOn: (error: unknown) => Promise<boolean>;
+  /** Something came through: the count begins anew. */
+  reset: () => void;
+  /** The call can no longer be repeated. */
+  exhaust: () => void;
+}
+
+function retrier(driver: Driver, options: RetryOptions) {
+  const { attempts: maxAttempts = 8, baseDelayMs = 200, maxDelayMs = 20_000 } = options;
+  const { onRetry, random = Math.random, sleep = sleepOnClock } = options;
+
+  function begin(operation: string, key: string | undefined, signal: AbortSignal | undefined): Attempts {
+    const details = { driver: driver.name, operation, ...(key === undefined ? {} : { key }) };
+    let failed = 0;
+    return {
+      async mayGoOn(error) {
+        failed += 1;
+        if (!isRetryable(error) || failed >= maxAttempts) {
+          return false;
+        }
+        throwIfAborted(signal, details);
+        const ceilingMs = Math.min(maxDelayMs, baseDelayMs * 2 ** (failed - 1));
+        const delayMs = Math.max(random() * ceilingMs, error.retryAfterMs ?? 0);
+        const { code, message } = error;
+        onRetry?.({ operation, key: error.key ?? key, code, message, attempt: failed, delayMs });
+        await pause(sleep, delayMs, [signal], details);
+        return true;
+      },
+      reset: () => {
+        failed = 0;
+      },
+      exhaust: () => {
+        failed = maxAttempts;
+      },
+    };
+  }
+
+  async function until<T>(attempts: Attempts, action: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await action();
+      } catch (error) {
+        if (!(await attempts.mayGoOn(error))) {
+          throw error;
+        }
+      }
+    }
+  }
+
+  /** Opens the sequence anew after each failure that may be repeated. The consumer's own errors never come here. */
+  async function* restartable<T>(attempts: Attempts, open: () => AsyncIterable<T>): AsyncGenerator<T> {
+    for (;;) {
+      try {
+        yield* open();
+        return;
+      } catch (error) {
+        if (!(await attempts.mayGoOn(error))) {
+          throw error;
+        }
+      }
+    }
+  }
+
+  return {
+    begin,
+    until,
+    restartable,
+    call: <T>(
+      operation: string,
+      key: string,
+      signal: AbortSignal | undefined,
+      action: () => Promise<T>,
+    ): Promise<T> => until(begin(operation, key, signal), action),
+  };
+}
+
+function isRetryable(error: unknown): error is DriverError {
+  return isDriverError(error) && error.retryable;
+}
+
+/** What comes after the last key that was delivered. */
+function after(last: string | undefined, batch: ObjectStat[]): ObjectStat[] {
+  const [first] = batch;
+  return last === undefined || first === undefined || compareKeys(first.key, last) > 0
+    ? batch
+    : batch.filter(({ key }) => compareKeys(key, last) > 0);
+}
+
+/**
+ * Checks the order of one listing, batch by batch. What a restarted listing may leave out is told by the last
+ * key that was delivered, so in a listing without order objects would be lost in silence.
+ */
+function ascending({ name, location }: Driver, prefix: string): (batch: readonly ObjectStat[]) => void {
+  let previous: string | undefined;
+  return (batch) => {
+    for (const { key } of batch) {
+      if (previous !== undefined && compareKeys(previous, key) >= 0) {
+        throw new DriverError(
+          'BAD_LISTING',
+          `The listing of ${location} is out of order: ${JSON.stringify(key)} came after ${JSON.stringify(previous)}.`,
+          { driver: name, operation: 'list', key: prefix },
+        );
+      }
+      previous = key;
+    }
+  };
+}
