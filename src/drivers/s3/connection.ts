@@ -1,0 +1,233 @@
+import type * as S3Sdk from '@aws-sdk/client-s3';
+import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
+import { DriverError } from '../errors.ts';
+import type { S3Options } from '../s3.ts';
+import { credentialsError, toDriverError } from './failures.ts';
+import { encodeKey } from './keys.ts';
+import type { S3Place } from './refusals.ts';
+
+/** What the SDK knows of a bucket: its client, and where and how to sign requests made without the client. */
+export interface S3Connection {
+  place: S3Place;
+  /** The SDK's module, loaded when the driver is opened. */
+  sdk: typeof S3Sdk;
+  client: S3Client;
+  /** Scheme, host and port. */
+  origin: string;
+  /** The bucket's part of the path, '' or `/bucket`; a key follows after `/`. */
+  basePath: string;
+  /** Region that requests are signed for. */
+  signingRegion: string;
+  /** `s3:aws` and such for the partitions of AWS, else `s3:` and the host: stores that can copy from one another. */
+  service: string;
+  /** Fresh credentials; the SDK keeps them and renews them in time. */
+  credentials(): Promise<S3Credentials>;
+}
+
+export interface S3Credentials {
+  accessKeyId: string;
+  secretAccessKey: string;
+  sessionToken?: string | undefined;
+}
+
+/**
+ * Loads the SDK and lets it work out region, endpoint and addressing. Asks nothing of the network.
+ * @throws DriverError STORE_NOT_FOUND when no region is known or the name cannot be addressed, UNSUPPORTED
+ *   for directory buckets, whose listings have no order.
+ */
+export async function connectS3(options: S3Options): Promise<S3Connection> {
+  // Node 20 is supported here for as long as a published SDK runs on it; its warning is no operator's business.
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
+  const sdk = await import('@aws-sdk/client-s3');
+  const endpoint = await configuredEndpoint(sdk, options);
+  const pathStyle = options.pathStyle ?? endpoint !== undefined;
+  const region = await configuredRegion(sdk, options, endpoint);
+  const client = new sdk.S3Client({
+    ...clientConfig(options),
+    region,
+    forcePathStyle: pathStyle,
+    ...(endpoint === undefined ? {} : { endpoint }),
+  });
+  const address = await resolveAddress(client, options, { endpoint, pathStyle, region });
+  const place = { bucket: options.bucket, endpoint: address.origin, region };
+  reportRetries(client, place, options.onRetry);
+  return {
+    place,
+    sdk,
+    client,
+    ...address,
+    async credentials() {
+      try {
+        return await client.config.credentials();
+      } catch (error) {
+        throw credentialsError(place, error, { driver: 's3', operation: 'credentials' });
+      }
+    },
+  };
+}
+
+function clientConfig(options: S3Options): S3ClientConfig {
+  const { accessKeyId, secretAccessKey, sessionToken, profile } = options;
+  const maxSockets = options.connections ?? 64;
+  return {
+    // Compatible stores answer 411 or 501 to the trailing checksums that the SDK sends otherwise.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    maxAttempts: 6,
+    tls: options.secure ?? true,
+    requestHandler: {
+      connectionTimeout: options.timeouts?.connectMs ?? 10_000,
+      socketTimeout: options.timeouts?.serverSideMs ?? 600_000,
+      httpAgent: { maxSockets },
+      httpsAgent: { maxSockets, rejectUnauthorized: options.skipVerify !== true },
+    },
+    ...(options.useDualstack === undefined ? {} : { useDualstackEndpoint: options.useDualstack }),
+    ...(options.accelerate === undefined ? {} : { useAccelerateEndpoint: options.accelerate }),
+    ...(profile === undefined ? {} : { profile }),
+    ...(accessKeyId === undefined || secretAccessKey === undefined
+      ? {}
+      : {
+          credentials: {
+            accessKeyId,
+            secretAccessKey,
+            ...(sessionToken === undefined ? {} : { sessionToken }),
+          },
+        }),
+  };
+}
+
+/** The endpoint of the options, else that of the SDK's own environment variables and profile. */
+async function configuredEndpoint(sdk: typeof S3Sdk, options: S3Options): Promise<string | undefined> {
+  const { endpoint, secure } = options;
+  if (endpoint !== undefined) {
+    return /^https?:\/\//i.test(endpoint) ? endpoint : `${secure === false ? 'http' : 'https'}://${endpoint}`;
+  }
+  const probe = new sdk.S3Client({ ...clientConfig(options), region: 'us-east-1' });
+  try {
+    return await probe.config.serviceConfiguredEndpoint?.();
+  } finally {
+    probe.destroy();
+  }
+}
+
+async function configuredRegion(
+  sdk: typeof S3Sdk,
+  options: S3Options,
+  endpoint: string | undefined,
+): Promise<string> {
+  if (options.region !== undefined && options.region !== '') {
+    return options.region;
+  }
+  const probe = new sdk.S3Client(clientConfig(options));
+  try {
+    return await probe.config.region();
+  } catch (error) {
+    const fallback = process.env['AWS_DEFAULT_REGION'] ?? (endpoint === undefined ? undefined : 'us-east-1');
+    if (fallback !== undefined) {
+      return fallback;
+    }
+    throw new DriverError(
+      'STORE_NOT_FOUND',
+      `No region is known for s3://${options.bucket}; add region=... or set AWS_REGION.`,
+      { driver: 's3', operation: 'open', cause: error },
+    );
+  } finally {
+    probe.destroy();
+  }
+}
+
+type Address = Pick<S3Connection, 'origin' | 'basePath' | 'signingRegion' | 'service'>;
+
+/** Asks the SDK's endpoint rules what it asks them itself for every request. */
+async function resolveAddress(
+  client: S3Client,
+  options: S3Options,
+  known: { endpoint: string | undefined; pathStyle: boolean; region: string },
+): Promise<Address> {
+  const { bucket } = options;
+  const details = { driver: 's3', operation: 'open' };
+  const { endpoint, region } = known;
+  // The SDK addresses names with dots by path over TLS, for no wildcard certificate covers them.
+  const isDotted = bucket.includes('.') && !(endpoint ?? '').startsWith('http:');
+  let resolved;
+  try {
+    resolved = client.config.endpointProvider({
+      Bucket: bucket,
+      Region: region,
+      UseFIPS: await client.config.useFipsEndpoint(),
+      UseDualStack: await client.config.useDualstackEndpoint(),
+      ForcePathStyle: known.pathStyle || isDotted,
+      Accelerate: options.accelerate ?? false,
+      ...(endpoint === undefined ? {} : { Endpoint: endpoint }),
+    });
+  } catch (error) {
+    throw new DriverError(
+      'STORE_NOT_FOUND',
+      `s3://${bucket} cannot be addressed in region ${region}${endpoint === undefined ? '' : ` at ${endpoint}`}; check the bucket's name, the region and the endpoint.`,
+      { ...details, cause: error },
+    );
+  }
+  const scheme = firstAuthScheme(resolved.properties);
+  if (scheme?.name !== undefined && scheme.name !== 'sigv4') {
+    throw new DriverError(
+      'UNSUPPORTED',
+      `s3://${bucket} is a directory bucket or an access point of several regions, which give no ordered listing; use a general purpose bucket.`,
+      details,
+    );
+  }
+  const url = new URL(resolved.url);
+  if (options.secure === false && endpoint === undefined) {
+    url.protocol = 'http:';
+  }
+  return {
+    origin: url.origin,
+    basePath: encodeKey(decodeURIComponent(url.pathname.replace(/\/$/, ''))),
+    signingRegion: scheme?.signingRegion ?? region,
+    service: serviceOf(url, region),
+  };
+}
+
+interface AuthScheme {
+  name?: string;
+  signingRegion?: string;
+}
+
+function firstAuthScheme(properties: Record<string, unknown> | undefined): AuthScheme | undefined {
+  const schemes: unknown = properties?.['authSchemes'];
+  return Array.isArray(schemes) ? (schemes[0] as AuthScheme | undefined) : undefined;
+}
+
+/** Buckets of one AWS partition can copy from one another, across regions; elsewhere those of one endpoint. */
+function serviceOf(url: URL, region: string): string {
+  if (!/\.amazonaws\.com(?:\.cn)?$/.test(url.hostname)) {
+    return `s3:${url.host}`;
+  }
+  const partition = /^(cn|us-gov|us-iso[a-z]?)-/.exec(region)?.[1];
+  return partition === undefined ? 's3:aws' : `s3:aws-${partition}`;
+}
+
+/** Calls back for each attempt of the SDK after the first, with what ended the one before. */
+function reportRetries(client: S3Client, place: S3Place, onRetry: S3Options['onRetry']): void {
+  if (onRetry === undefined) {
+    return;
+  }
+  const failures = new WeakMap<object, { attempt: number; error: DriverError }>();
+  client.middlewareStack.add(
+    (next, context) => async (args) => {
+      const failure = failures.get(context);
+      if (failure !== undefined) {
+        onRetry({ operation: context.commandName ?? '', ...failure });
+      }
+      try {
+        return await next(args);
+      } catch (error) {
+        const details = { driver: 's3', operation: context.commandName ?? '' };
+        const attempt = (failure?.attempt ?? 0) + 1;
+        failures.set(context, { attempt, error: toDriverError(place, error, details) });
+        throw error;
+      }
+    },
+    // Low priority is below the middleware that retries, so that this one runs once for each attempt.
+    { step: 'finalizeRequest', priority: 'low', name: 'regtoolReportRetries' },
+  );
+}

@@ -1,0 +1,156 @@
+import aws4 from 'aws4';
+import { Pool, type Dispatcher } from 'undici';
+import type { DriverErrorDetails } from '../errors.ts';
+import type { S3Options } from '../s3.ts';
+import type { S3Connection, S3Credentials } from './connection.ts';
+import { toDriverError } from './failures.ts';
+import { encodeKey, encodeQueryValue } from './keys.ts';
+import { parseRefusal, refusalError } from './refusals.ts';
+
+export const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+export const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
+
+export interface S3Request {
+  method: 'GET' | 'HEAD' | 'PUT' | 'DELETE';
+  /** The key as the bucket has it; none for a request about the bucket. */
+  storedKey?: string;
+  query?: Readonly<Record<string, string>>;
+  headers?: Readonly<Record<string, string>>;
+  body?: Uint8Array | AsyncIterable<Uint8Array>;
+  /** Length of the body; bytes are sent up to it and no further. */
+  bodyBytes?: number;
+  /** The body's SHA-256 in hex, or UNSIGNED_PAYLOAD; that of nothing when left out. */
+  payloadSha256?: string;
+  signal?: AbortSignal | undefined;
+}
+
+export type S3Answer = Dispatcher.ResponseData;
+
+/**
+ * The hot path: signed requests through undici, without the SDK, at a tenth of its cost.
+ * Never retries; what wraps the driver does.
+ */
+export interface S3Http {
+  /**
+   * Sends one request and returns the answer once its headers are there. The caller consumes the body.
+   * @throws DriverError for everything but a 2xx answer.
+   */
+  send(request: S3Request, details: DriverErrorDetails): Promise<S3Answer>;
+  /** The whole body of an answer. @throws DriverError UNAVAILABLE when it breaks off. */
+  readBody(answer: S3Answer, details: DriverErrorDetails, signal?: AbortSignal): Promise<Uint8Array>;
+  /** Whether any request was granted so far, which proves that the bucket exists. */
+  hasSucceeded(): boolean;
+  close(): Promise<void>;
+}
+
+/** Opens a pool of connections to the bucket's endpoint; nothing is connected before the first request. */
+export function openS3Http(connection: S3Connection, options: S3Options): S3Http {
+  const { place, origin, basePath, signingRegion } = connection;
+  const { host } = new URL(origin);
+  const idleMs = options.timeouts?.idleMs ?? 60_000;
+  const pool = new Pool(origin, {
+    connections: options.connections ?? 64,
+    pipelining: 1,
+    headersTimeout: idleMs,
+    bodyTimeout: idleMs,
+    connect: {
+      timeout: options.timeouts?.connectMs ?? 10_000,
+      rejectUnauthorized: options.skipVerify !== true,
+    },
+  });
+
+  let hasSucceeded = false;
+
+  async function send(request: S3Request, details: DriverErrorDetails): Promise<S3Answer> {
+    const { method, body, signal } = request;
+    if (signal?.aborted === true) {
+      throw toDriverError(place, signal.reason, details, signal);
+    }
+    const credentials = await connection.credentials();
+    const path = requestPath(basePath, request);
+    const headers = sign(request, path, credentials);
+    let answer: S3Answer;
+    try {
+      answer = await pool.request({
+        method,
+        path,
+        headers,
+        // undici takes async iterables as well (its documentation of Dispatcher.dispatch); its types do not say so.
+        body: (body ?? null) as Uint8Array | null,
+        ...(signal === undefined ? {} : { signal }),
+      });
+    } catch (error) {
+      throw toDriverError(place, error, details, signal);
+    }
+    if (answer.statusCode >= 200 && answer.statusCode < 300) {
+      hasSucceeded = true;
+      return answer;
+    }
+    const refusal = parseRefusal(answer.statusCode, answer.headers, await readErrorText(answer));
+    throw refusalError(place, refusal, details);
+  }
+
+  function sign(request: S3Request, path: string, credentials: S3Credentials): Record<string, string> {
+    const signed = aws4.sign(
+      {
+        service: 's3',
+        region: signingRegion,
+        method: request.method,
+        path,
+        headers: {
+          host,
+          'x-amz-content-sha256': request.payloadSha256 ?? EMPTY_SHA256,
+          ...(request.bodyBytes === undefined ? {} : { 'content-length': String(request.bodyBytes) }),
+          ...request.headers,
+        },
+      },
+      // With an undefined token aws4 sends none.
+      credentials as aws4.Credentials,
+    );
+    return signed.headers as Record<string, string>;
+  }
+
+  return {
+    send,
+    async readBody(answer, details, signal) {
+      try {
+        return await answer.body.bytes();
+      } catch (error) {
+        throw toDriverError(place, error, details, signal);
+      }
+    },
+    hasSucceeded: () => hasSucceeded,
+    async close() {
+      await pool.destroy();
+    },
+  };
+}
+
+function requestPath(basePath: string, { storedKey, query }: S3Request): string {
+  const path = storedKey === undefined ? basePath || '/' : `${basePath}/${encodeKey(storedKey)}`;
+  if (query === undefined) {
+    return path;
+  }
+  const pairs = Object.entries(query).map(([name, value]) => `${name}=${encodeQueryValue(value)}`);
+  return `${path}?${pairs.join('&')}`;
+}
+
+const MAX_ERROR_BYTES = 64 * 1024;
+
+/** The error document, or as much of it as came: the status alone says enough when the connection breaks here. */
+async function readErrorText(answer: S3Answer): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
+      chunks.push(chunk);
+      size += chunk.byteLength;
+      if (size > MAX_ERROR_BYTES) {
+        break;
+      }
+    }
+  } catch {
+    // The refusal is what is reported, not that its explanation broke off.
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

@@ -1,0 +1,160 @@
+import { isUtf8 } from 'node:buffer';
+import type { CallOptions, FolderListing, ObjectStat } from '../driver.ts';
+import { DriverError, type DriverErrorDetails } from '../errors.ts';
+import { compareKeys } from '../keys.ts';
+import { ListingPageError, scanListingPage, type ListedObject, type ListingPage } from './listing-page.ts';
+import { parseRefusal, refusalError } from './refusals.ts';
+import { describeCall, type S3Store } from './store.ts';
+
+/** Pages without a single key that a store may send in a row before it is taken to go in circles. */
+const MAX_EMPTY_PAGES = 1000;
+
+/** Every object below a prefix, a page at a time. See `Driver.list`. */
+export async function* listObjects(
+  store: S3Store,
+  prefix: string,
+  { signal }: CallOptions = {},
+): AsyncGenerator<ObjectStat[]> {
+  const order = ascending(store, describeCall('list', prefix));
+  for await (const page of pages(store, prefix, undefined, 'list', signal)) {
+    const objects = page.objects.map((object) => toObjectStat(store, object));
+    for (const { key } of objects) {
+      order(key);
+    }
+    if (objects.length > 0) {
+      yield objects;
+    }
+  }
+}
+
+/** One level below a folder. See `Driver.listFolder`. An object named like the folder itself is an object in it. */
+export async function listOneFolder(
+  store: S3Store,
+  folder: string,
+  { signal }: CallOptions = {},
+): Promise<FolderListing> {
+  const details = describeCall('listFolder', folder);
+  const orderOfObjects = ascending(store, details);
+  const orderOfFolders = ascending(store, details);
+  const result: FolderListing = { folders: [], objects: [] };
+  for await (const page of pages(store, folder, '/', 'listFolder', signal)) {
+    for (const object of page.objects) {
+      const found = toObjectStat(store, object);
+      orderOfObjects(found.key);
+      result.objects.push(found);
+    }
+    for (const stored of page.folders) {
+      const found = stored.slice(store.options.root.length);
+      orderOfFolders(found);
+      result.folders.push(found);
+    }
+  }
+  return result;
+}
+
+async function* pages(
+  store: S3Store,
+  prefix: string,
+  delimiter: string | undefined,
+  operation: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<ListingPage> {
+  const details = describeCall(operation, prefix);
+  const storedPrefix = store.options.root + prefix;
+  if (/\p{Surrogate}/u.test(storedPrefix)) {
+    throw new DriverError(
+      'INVALID_KEY',
+      'The prefix holds half a surrogate pair, which has no UTF-8 form.',
+      details,
+    );
+  }
+  let emptyPages = 0;
+  let token: string | undefined;
+  do {
+    const query: Record<string, string> = {
+      'list-type': '2',
+      'encoding-type': 'url',
+      'max-keys': '1000',
+      prefix: storedPrefix,
+      ...(delimiter === undefined ? {} : { delimiter }),
+      ...(token === undefined ? {} : { 'continuation-token': token }),
+    };
+    const answer = await store.http.send({ method: 'GET', query, signal }, details);
+    const page = readPage(store, await store.http.readBody(answer, details, signal), details);
+    const stray = [...page.objects.map(({ key }) => key), ...page.folders].find(
+      (key) => !key.startsWith(storedPrefix),
+    );
+    if (stray !== undefined) {
+      throw badListing(store, `listed ${JSON.stringify(stray)} under another prefix`, details);
+    }
+    emptyPages = page.objects.length + page.folders.length === 0 ? emptyPages + 1 : 0;
+    if (page.nextToken !== undefined && (page.nextToken === token || emptyPages > MAX_EMPTY_PAGES)) {
+      throw badListing(store, 'continues a listing where it was before', details);
+    }
+    yield page;
+    token = page.nextToken;
+  } while (token !== undefined);
+}
+
+function readPage(store: S3Store, body: Uint8Array, details: DriverErrorDetails): ListingPage {
+  if (!isUtf8(body)) {
+    throw badListing(store, 'sent a page of a listing that is not UTF-8', details);
+  }
+  const xml = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
+  try {
+    return scanListingPage(xml);
+  } catch (error) {
+    if (!(error instanceof ListingPageError)) {
+      throw error;
+    }
+    if (/^\s*(?:<\?xml[^>]*\?>)?\s*<Error[\s>]/.test(xml)) {
+      throw refusalError(store.connection.place, parseRefusal(200, {}, xml), details);
+    }
+    throw badListing(store, error.message, details, error);
+  }
+}
+
+/**
+ * The ETag is the MD5 of an object that was put whole and is encrypted by no key of a KMS. A listing does not
+ * tell the latter, so the driver's own settings must do. Should a bucket encrypt on its own, the worst is that
+ * a claimed MD5 does not match content that is equal; it can never match content that differs.
+ */
+function toObjectStat(store: S3Store, object: ListedObject): ObjectStat {
+  const { root, encrypt, keyId } = store.options;
+  const { etag } = object;
+  const stat: ObjectStat = { ...object, key: object.key.slice(root.length) };
+  if (etag !== undefined && encrypt !== true && keyId === undefined && isMd5(etag)) {
+    stat.md5 = etag;
+  }
+  return stat;
+}
+
+/** Whether an ETag has the form of an MD5; that of a multipart upload ends in `-` and the number of parts. */
+export function isMd5(etag: string): boolean {
+  return /^[\da-f]{32}$/.test(etag);
+}
+
+/** Checks that each key comes after the one before. */
+function ascending(store: S3Store, details: DriverErrorDetails): (key: string) => void {
+  let last: string | undefined;
+  return (key) => {
+    if (last !== undefined && compareKeys(last, key) >= 0) {
+      throw badListing(store, `listed ${JSON.stringify(key)} after ${JSON.stringify(last)}`, details);
+    }
+    last = key;
+  };
+}
+
+function badListing(
+  store: S3Store,
+  problem: string,
+  details: DriverErrorDetails,
+  cause?: ListingPageError,
+): DriverError {
+  const { bucket, endpoint } = store.connection.place;
+  return new DriverError(
+    cause?.code ?? 'BAD_LISTING',
+    `${endpoint} ${problem}; the listing of s3://${bucket} cannot be trusted, so nothing is concluded from it.`,
+    { ...details, ...(cause === undefined ? {} : { cause }) },
+  );
+}

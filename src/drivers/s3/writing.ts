@@ -1,0 +1,151 @@
+import { hash } from 'node:crypto';
+import { bodySizeBytes, corruptError, provenBody } from '../body.ts';
+import type { Body, StreamBody, WriteOptions } from '../driver.ts';
+import { DriverError, isDriverError, type DriverErrorDetails } from '../errors.ts';
+import { UNSIGNED_PAYLOAD } from './http.ts';
+import { toStoredKey } from './keys.ts';
+import { objectHeaders } from './object-settings.ts';
+import { describeCall, MIB, type S3Store } from './store.ts';
+import { uploadInParts } from './upload.ts';
+
+/** Streams up to this size are read into memory first: one request then has all that it needs to be signed. */
+const SMALL_STREAM_BYTES = MIB;
+
+/**
+ * Writes an object: in one PUT up to `singlePutMaxBytes`, in parts above. See `Driver.write`.
+ *
+ * Who proves the digest: a PUT bears it as its signed payload hash and as `x-amz-checksum-sha256`, and AWS S3
+ * and Ceph RGW refuse a body that does not match. Some compatible stores accept these headers and check neither,
+ * so the body is hashed here as well, and its last chunk is sent only when the digest is right
+ * (`trustStoreChecksum` turns that off for streams). Parts are always hashed here: no store proves a SHA-256
+ * over a multipart upload.
+ */
+export async function writeObject(
+  store: S3Store,
+  key: string,
+  body: Body,
+  options: WriteOptions = {},
+): Promise<void> {
+  const details = describeCall('write', key);
+  const storedKey = toStoredKey(store.options.root, key, details);
+  const sizeBytes = bodySizeBytes(body);
+  if (sizeBytes > store.limits.singlePutMaxBytes) {
+    await uploadInParts(store, storedKey, body, options, details);
+  } else if (body instanceof Uint8Array) {
+    await putBytes(store, storedKey, body, options, details);
+  } else if (sizeBytes <= SMALL_STREAM_BYTES) {
+    const content = await collect(body, options, details);
+    await putBytes(store, storedKey, content, options, details);
+  } else {
+    await putStream(store, storedKey, body, options, details);
+  }
+}
+
+async function putBytes(
+  store: S3Store,
+  storedKey: string,
+  content: Uint8Array,
+  { expectedDigest, signal }: WriteOptions,
+  details: DriverErrorDetails,
+): Promise<void> {
+  const sha256 = hash('sha256', content, 'hex');
+  if (expectedDigest !== undefined) {
+    const { algorithm, hex } = expectedDigest;
+    const actual = algorithm === 'sha256' ? sha256 : hash(algorithm, content, 'hex');
+    if (actual !== hex) {
+      throw corruptError(expectedDigest, actual, details);
+    }
+  }
+  const sizeBytes = content.byteLength;
+  await put(store, storedKey, { content, sizeBytes, sha256, isProven: true, signal }, details);
+}
+
+async function putStream(
+  store: S3Store,
+  storedKey: string,
+  body: StreamBody,
+  { expectedDigest, signal }: WriteOptions,
+  details: DriverErrorDetails,
+): Promise<void> {
+  const sha256 = expectedDigest?.algorithm === 'sha256' ? expectedDigest.hex : undefined;
+  const isLeftToStore = sha256 !== undefined && store.options.trustStoreChecksum === true;
+  const source = rememberFailure(
+    provenBody(body, { expectedDigest: isLeftToStore ? undefined : expectedDigest, signal, details }),
+  );
+  const { sizeBytes } = body;
+  const isProven = !isLeftToStore;
+  try {
+    await put(store, storedKey, { content: source.chunks, sizeBytes, sha256, isProven, signal }, details);
+  } catch (error) {
+    // When the body itself fails, the request that it breaks is only the consequence.
+    const failure = source.failure();
+    throw failure === undefined ? error : failure.error;
+  }
+}
+
+interface PutContent {
+  content: Uint8Array | AsyncIterable<Uint8Array>;
+  sizeBytes: number;
+  /** Known before the first byte is sent, or not at all. */
+  sha256: string | undefined;
+  /** Whether this process lets through no bytes but those that have the digest. */
+  isProven: boolean;
+  signal: AbortSignal | undefined;
+}
+
+async function put(
+  store: S3Store,
+  storedKey: string,
+  { content, sizeBytes, sha256, isProven, signal }: PutContent,
+  details: DriverErrorDetails,
+): Promise<void> {
+  const headers = objectHeaders(store.options);
+  if (sha256 !== undefined) {
+    headers['x-amz-checksum-sha256'] = Buffer.from(sha256, 'hex').toString('base64');
+  }
+  const payloadSha256 = sha256 ?? UNSIGNED_PAYLOAD;
+  try {
+    const answer = await store.http.send(
+      { method: 'PUT', storedKey, headers, body: content, bodyBytes: sizeBytes, payloadSha256, signal },
+      details,
+    );
+    await answer.body.dump();
+  } catch (error) {
+    // A store that refuses bytes that were proven here received others: they were damaged on their way.
+    throw isProven && isDriverError(error, 'CORRUPT')
+      ? new DriverError('CORRUPT', error.message, { ...details, retryable: true, cause: error })
+      : error;
+  }
+}
+
+async function collect(
+  body: StreamBody,
+  { signal }: WriteOptions,
+  details: DriverErrorDetails,
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of provenBody(body, { signal, details })) {
+    chunks.push(chunk);
+  }
+  const [only] = chunks;
+  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
+}
+
+interface WatchedBody {
+  chunks: AsyncIterable<Uint8Array>;
+  /** What the body threw, if it did. */
+  failure(): { error: unknown } | undefined;
+}
+
+function rememberFailure(chunks: AsyncIterable<Uint8Array>): WatchedBody {
+  let failure: { error: unknown } | undefined;
+  async function* watched(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* chunks;
+    } catch (error) {
+      failure = { error };
+      throw error;
+    }
+  }
+  return { chunks: watched(), failure: () => failure };
+}
