@@ -1,0 +1,187 @@
+import { Command, Errors, type Interfaces } from '@oclif/core';
+import { describeFailure, type Failure } from './failure.ts';
+import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { noProgressFlag } from './flags.ts';
+import { type Interruption, watchInterruption } from './interruption.ts';
+import { Progress } from './progress.ts';
+import { redact } from './redact.ts';
+import { escapeLines, terminalSafeJson } from './units.ts';
+
+/** The number of the envelope's shape. It grows when a field changes its meaning or goes away, not when one is added. */
+export const envelopeSchema = 1;
+
+/** What `--json` prints, once, on stdout: `result` when the command ran to its end, `error` when it did not. */
+export interface Envelope<Result = unknown> {
+  schema: typeof envelopeSchema;
+  /** True for exit code 0 alone. */
+  ok: boolean;
+  command: string;
+  version: string;
+  exitCode: ExitCode;
+  result?: Result;
+  error?: { code: string; exitCode: ExitCode; message: string; reasons: readonly string[] };
+}
+
+/**
+ * What every command shares: exit codes, the `--json` envelope, signals, and progress.
+ *
+ * A command parses, calls one operation with `this.signal`, presents, and ends with
+ * `return this.finish(exitCode, result)`. It lets errors pass: `catch` tells what they mean. It never calls
+ * `this.exit` or `this.error`, as oclif forgets their exit codes under `--json` (oclif/core issue 1423).
+ */
+export abstract class BaseCommand extends Command {
+  static override enableJsonFlag = true;
+  static override baseFlags: { 'no-progress': Interfaces.BooleanFlag<boolean> } = {
+    'no-progress': noProgressFlag(),
+  };
+
+  #interruption: Interruption | undefined;
+  #progress = new Progress({ silent: true });
+  #exitCode: ExitCode = exitCodes.done;
+
+  /** Aborted by the first SIGINT or SIGTERM. Every operation takes it. */
+  protected get signal(): AbortSignal {
+    if (this.#interruption === undefined) {
+      throw new TypeError('The signal exists only while the command runs.');
+    }
+    return this.#interruption.signal;
+  }
+
+  protected get progress(): Progress {
+    return this.#progress;
+  }
+
+  /** Progress on stderr, which is ended with the command, whatever happens. */
+  protected openProgress(flags: { 'no-progress': boolean }): Progress {
+    this.#progress.stop();
+    this.#progress = new Progress({ silent: flags['no-progress'] });
+    return this.#progress;
+  }
+
+  /** Sets how the process will end, and gives the result back for `--json`. */
+  protected finish<Result extends object>(exitCode: ExitCode, result: Result): Result {
+    this.#exitCode = exitCode;
+    process.exitCode = exitCode;
+    return result;
+  }
+
+  /** Prints on stdout, unless with `--json`. Escaped but for line ends: names from a store may stand in it. */
+  override log(message = ''): void {
+    if (!this.jsonEnabled()) {
+      this.#progress.above(() => process.stdout.write(`${escapeLines(message)}\n`));
+    }
+  }
+
+  /** Prints on stderr, also with `--json`. */
+  override logToStderr(message = ''): void {
+    this.#progress.log(redact(message));
+  }
+
+  /** Prints on stderr, also with `--json`. */
+  override warn(input: Error | string): Error | string {
+    this.logToStderr(`Warning: ${typeof input === 'string' ? input : input.message}`);
+    return input;
+  }
+
+  protected override async init(): Promise<void> {
+    await super.init();
+    quietBrokenPipe(process.stderr);
+    this.#interruption = watchInterruption({
+      onFirst: () => {
+        this.logToStderr('interrupted: finishing what is in flight; press again to stop at once');
+      },
+      onSecond: (exitCode) => {
+        this.#progress.stop();
+        // The one place that ends the process, as the operator asked for just that.
+        process.exit(exitCode);
+      },
+    });
+  }
+
+  /** Sets the exit code first, as oclif does not under `--json`, then tells what went wrong. */
+  protected override catch(error: Error): Promise<void> {
+    this.#progress.stop();
+    // A request to end, such as that of --help: no failure.
+    if (error instanceof Errors.ExitError) {
+      return Promise.reject(error);
+    }
+    // Arguments that could not be parsed are no forgotten call of parse, of which oclif would warn.
+    this.parsed = true;
+    const failure = describeFailure(error, this.#interruption?.signal);
+    this.#exitCode = failure.exitCode;
+    process.exitCode = failure.exitCode;
+    if (failure.stack !== undefined) {
+      this.logToStderr(`${failure.stack}\n${this.#bugLine()}`);
+    }
+    if (this.jsonEnabled()) {
+      this.logJson(this.#envelope({ error: withoutStack(failure) }));
+      return Promise.resolve();
+    }
+    if (failure.stack === undefined) {
+      this.logToStderr(
+        [`Error: ${failure.message}`, ...failure.reasons.map((text) => `  - ${text}`)].join('\n'),
+      );
+    }
+    return Promise.reject(new PrintedError(failure));
+  }
+
+  protected override finally(error: Error | undefined): Promise<unknown> {
+    this.#progress.stop();
+    this.#interruption?.stop();
+    return super.finally(error);
+  }
+
+  protected override toSuccessJson(result: unknown): Envelope {
+    return this.#envelope({ result });
+  }
+
+  protected override toErrorJson(error: unknown): Envelope {
+    return this.#envelope({ error: withoutStack(describeFailure(error, this.#interruption?.signal)) });
+  }
+
+  protected override logJson(json: unknown): void {
+    process.stdout.write(`${terminalSafeJson(json, 2)}\n`);
+  }
+
+  #envelope(content: Pick<Envelope, 'result' | 'error'>): Envelope {
+    return {
+      schema: envelopeSchema,
+      ok: this.#exitCode === exitCodes.done,
+      command: this.id ?? '',
+      version: this.config.version,
+      exitCode: this.#exitCode,
+      ...content,
+    };
+  }
+
+  #bugLine(): string {
+    return `This is a bug in regtool ${this.config.version} (Node ${process.version}, ${process.platform}): please report it with the lines above.`;
+  }
+}
+
+/** Carries the exit code to oclif's `handle`, which prints nothing more. */
+class PrintedError extends Errors.CLIError {
+  constructor({ message, code, exitCode }: Failure) {
+    super(message, { exit: exitCode, code });
+    this.skipOclifErrorHandling = true;
+  }
+}
+
+function withoutStack({ code, exitCode, message, reasons }: Failure): NonNullable<Envelope['error']> {
+  return { code, exitCode, message, reasons };
+}
+
+const quieted = new WeakSet<NodeJS.WritableStream>();
+
+/** Lets `regtool ... 2>&1 | head` end quietly. oclif does so for stdout only. */
+function quietBrokenPipe(stream: NodeJS.WritableStream): void {
+  if (quieted.has(stream)) {
+    return;
+  }
+  quieted.add(stream);
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') {
+      throw error;
+    }
+  });
+}

@@ -1,0 +1,119 @@
+import { Args, Flags } from '@oclif/core';
+import { parseLocation, type StoreLocation } from '../drivers/location.ts';
+import { parseBytes } from './units.ts';
+import { UsageError } from './usage-error.ts';
+
+export const defaultConcurrency = 32;
+
+const groups = { output: 'OUTPUT', safety: 'SAFETY', speed: 'SPEED', selection: 'SELECTION' };
+
+/** A required store location. Never read from standard input: a forgotten TARGET must not come from a pipe. */
+export function storeArgument(description: string) {
+  return Args.custom<StoreLocation>({
+    description,
+    required: true,
+    ignoreStdin: true,
+    parse: (text) => Promise.resolve().then(() => parseLocation(text)),
+  })();
+}
+
+/** An optional store location, for commands that take one or two. */
+export function optionalStoreArgument(description: string) {
+  return Args.custom<StoreLocation>({
+    description,
+    ignoreStdin: true,
+    parse: (text) => Promise.resolve().then(() => parseLocation(text)),
+  })();
+}
+
+export function concurrencyFlag() {
+  return Flags.integer({
+    summary: 'Most requests in flight to each store.',
+    env: 'REGTOOL_CONCURRENCY',
+    helpGroup: groups.speed,
+    default: defaultConcurrency,
+    min: 1,
+    max: 512,
+  });
+}
+
+/** A location's own `maxrequestspersecond` holds where this is not given. */
+export function maxRequestsPerSecondFlag() {
+  return Flags.integer({
+    summary: 'Most requests per second to each store.',
+    env: 'REGTOOL_MAX_REQUESTS_PER_SECOND',
+    helpGroup: groups.speed,
+    helpValue: 'N',
+    min: 1,
+  });
+}
+
+/** In bytes per second. */
+export function bandwidthFlag() {
+  return Flags.custom<number>({
+    summary: 'Most bytes per second that are copied, such as 50MiB.',
+    env: 'REGTOOL_BANDWIDTH',
+    helpGroup: groups.speed,
+    helpValue: 'SIZE',
+    parse: (text) => Promise.resolve().then(() => parseBandwidth(text)),
+  })();
+}
+
+export function reportFlag() {
+  return Flags.string({
+    summary: 'Write one line of JSON per object or finding to this file, replacing it.',
+    env: 'REGTOOL_REPORT',
+    helpGroup: groups.output,
+    helpValue: 'FILE',
+  });
+}
+
+export function dryRunFlag() {
+  return Flags.boolean({
+    summary: 'Show what would be done, and do nothing.',
+    env: 'REGTOOL_DRY_RUN',
+    helpGroup: groups.safety,
+  });
+}
+
+export function yesFlag() {
+  return Flags.boolean({
+    summary: 'Do not ask before removing or rewriting anything.',
+    env: 'REGTOOL_YES',
+    helpGroup: groups.safety,
+  });
+}
+
+/** Each takes one value: otherwise the flag would swallow the stores that follow it. */
+export function repositoryFlag() {
+  return Flags.string({
+    summary: 'Only repositories whose name matches this pattern. May be given several times.',
+    env: 'REGTOOL_REPOSITORY',
+    helpGroup: groups.selection,
+    helpValue: 'GLOB',
+    multiple: true,
+    multipleNonGreedy: true,
+  });
+}
+
+/** In `BaseCommand`: every command has it. */
+export function noProgressFlag() {
+  return Flags.boolean({
+    summary: 'Print no progress, only warnings and the result.',
+    env: 'REGTOOL_NO_PROGRESS',
+    helpGroup: groups.output,
+    aliases: ['quiet'],
+    charAliases: ['q'],
+  });
+}
+
+function parseBandwidth(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes === undefined || bytes < 1) {
+    throw new UsageError(
+      'FLAG_INVALID',
+      `${JSON.stringify(text)} is not an amount of bytes per second: give one such as 50MiB, 1.5G or 800k.`,
+    );
+  }
+  return bytes;
+}
