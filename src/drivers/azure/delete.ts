@@ -15,12 +15,13 @@ interface Target {
 }
 
 /**
- * A function that removes blobs, with their snapshots, 256 in a request. Accounts that take no batches (with a
- * hierarchical namespace, older private clouds, a SAS that does not cover them) get one request for each blob
- * from then on.
+ * A function that removes blobs, with their snapshots, 256 in a request. A store that refuses batches (older
+ * private clouds, a SAS that does not cover them) gets one request for each blob from then on; one that fails
+ * with 500 does so for this group, and for good the second time in a row (Azurite 3.35 fails so on every
+ * batch under a SAS: it lacks that operation in its table of SAS permissions).
  */
 export function blobDeleter(client: ContainerClient, place: AzurePlace) {
-  let takesBatches = true;
+  let refusals = 0;
   // Of the driver and not of a call: what bounds requests must hold over all calls.
   const limit = pLimit(32);
 
@@ -29,7 +30,7 @@ export function blobDeleter(client: ContainerClient, place: AzurePlace) {
     for (let start = 0; start < targets.length; start += batchSize) {
       throwIfAborted(call.signal, { driver: 'azure', operation: 'delete' });
       const group = targets.slice(start, start + batchSize);
-      const answers = takesBatches && group.length > 1 ? await sendBatch(group, call) : undefined;
+      const answers = refusals < 2 && group.length > 1 ? await sendBatch(group, call) : undefined;
       if (answers === undefined) {
         const results = await Promise.all(group.map((target) => limit(() => deleteOne(target, call))));
         failures.push(...results.flat());
@@ -50,15 +51,16 @@ export function blobDeleter(client: ContainerClient, place: AzurePlace) {
       const { subResponses } = await client
         .getBlobBatchClient()
         .deleteBlobs(blobs, { deleteSnapshots: 'include', ...withSignal(call.signal) });
+      refusals = 0;
       return subResponses;
     } catch (error) {
       const failure = azureError(error, place, call);
       const status = statusOf(failure) ?? 0;
       const isRefused = status === 501 || (status >= 400 && status < 500 && ![408, 429].includes(status));
-      if (!isRefused || failure.code === 'STORE_NOT_FOUND') {
+      if ((!isRefused && status !== 500) || failure.code === 'STORE_NOT_FOUND') {
         throw failure;
       }
-      takesBatches = false;
+      refusals += isRefused ? 2 : 1;
       return undefined;
     }
   }

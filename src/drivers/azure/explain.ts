@@ -49,10 +49,7 @@ function explainCode(failure: AzureFailure, place: AzurePlace, call: AzureCall):
     case 'AuthenticationFailed':
     case 'InvalidAuthenticationInfo':
     case 'NoAuthenticationInformation':
-      return {
-        code: 'UNAUTHENTICATED',
-        sentence: `${host} does not accept the credentials for ${location} ${answer}: check the account key, SAS or identity and its expiry, and that this machine's clock is right to within 15 minutes.`,
-      };
+      return wrongCredentials(place, answer);
     case 'PublicAccessNotPermitted':
       return {
         code: 'UNAUTHENTICATED',
@@ -64,10 +61,13 @@ function explainCode(failure: AzureFailure, place: AzurePlace, call: AzureCall):
         sentence: `The credentials for ${location} may not ${call.operation} ${object}: assign the role "Storage Blob Data Contributor" ("Storage Blob Data Reader" suffices for a source) on the container, or use a SAS with read, add, create, write, delete and list permission.`,
       };
     case 'AuthorizationFailure':
-      return {
-        code: 'PERMISSION_DENIED',
-        sentence: `${host} refused to ${call.operation} ${object} ${answer}: the account's firewall may not admit this machine's address, or the SAS lacks the permission.`,
-      };
+      // Azurite answers a wrong key with this code, and says so only in the message.
+      return /failed to authenticate/iu.test(failure.message)
+        ? wrongCredentials(place, answer)
+        : {
+            code: 'PERMISSION_DENIED',
+            sentence: `${host} refused to ${call.operation} ${object} ${answer}: the account's firewall may not admit this machine's address, or the SAS lacks the permission.`,
+          };
     case 'KeyBasedAuthenticationNotPermitted':
       return {
         code: 'PERMISSION_DENIED',
@@ -215,6 +215,13 @@ function explainStatus(failure: AzureFailure, place: AzurePlace, call: AzureCall
         sentence: `${host} answered as nobody expects when asked to ${call.operation} ${object} ${answer}: ${message}`,
       };
   }
+}
+
+function wrongCredentials({ host, location }: AzurePlace, answer: string): Explanation {
+  return {
+    code: 'UNAUTHENTICATED',
+    sentence: `${host} does not accept the credentials for ${location} ${answer}: check the account key, SAS or identity and its expiry, and that this machine's clock is right to within 15 minutes.`,
+  };
 }
 
 function rateLimited({ host }: AzurePlace): Explanation {
