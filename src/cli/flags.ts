@@ -11,10 +11,9 @@ const groups = { output: 'OUTPUT', safety: 'SAFETY', speed: 'SPEED', selection: 
 export function storeArgument(description: string) {
   return Args.custom<StoreLocation>({
     description,
-    required: true,
     ignoreStdin: true,
     parse: (text) => Promise.resolve().then(() => parseLocation(text)),
-  })();
+  })({ required: true });
 }
 
 /** An optional store location, for commands that take one or two. */
@@ -76,10 +75,10 @@ export function dryRunFlag() {
   });
 }
 
+/** Has no environment variable: a forgotten one would answer questions that nobody saw. */
 export function yesFlag() {
   return Flags.boolean({
     summary: 'Do not ask before removing or rewriting anything.',
-    env: 'REGTOOL_YES',
     helpGroup: groups.safety,
   });
 }

@@ -1,0 +1,185 @@
+import { Flags } from '@oclif/core';
+import picomatch from 'picomatch';
+import { BaseCommand } from '../cli/base-command.ts';
+import { confirm } from '../cli/confirm.ts';
+import { type ExitCode, exitCodes } from '../cli/exit-codes.ts';
+import { describeFailure } from '../cli/failure.ts';
+import {
+  bandwidthFlag,
+  concurrencyFlag,
+  dryRunFlag,
+  maxRequestsPerSecondFlag,
+  reportFlag,
+  repositoryFlag,
+  storeArgument,
+  yesFlag,
+} from '../cli/flags.ts';
+import { maxDeleteFlag } from '../cli/max-delete.ts';
+import { migrateJson, presentPlan, presentResult } from '../cli/present-migrate.ts';
+import { openReport } from '../cli/report.ts';
+import { openLimitedStore, withStores } from '../cli/stores.ts';
+import { plural } from '../cli/units.ts';
+import { UsageError } from '../cli/usage-error.ts';
+import { SafetyRefusal } from '../operations/errors.ts';
+import { migrate, type MigrateResult } from '../operations/migrate.ts';
+import { DEFAULT_MAX_DELETE } from '../operations/migrate/guards.ts';
+import { deletionCount, disposePlan, type Plan } from '../operations/migrate/plan.ts';
+
+export default class Migrate extends BaseCommand {
+  static override summary = 'Copy a registry to another store while it keeps serving.';
+
+  static override description = [
+    "Copies blobs first, then each repository's links up to its tags, so that every tag at the target can be pulled at every instant. Compares by name, size and content, never by time. Each blob is proved against its digest before it becomes visible. Run it again to go on, or to bring over what was pushed since.",
+    "SOURCE and TARGET are a folder (the one that holds docker/), s3://BUCKET[/ROOT]?region=...&endpoint=... or azure://CONTAINER[/ROOT]?account=.... Credentials come from the environment, as for the vendors' own tools.",
+    'The source is never written. Uploads in progress (_uploads) are never copied, counted or deleted.',
+    'Exit codes: 0 done; 2 wrong usage; 3 done, but something was broken at the source already; 4 done in part; 5 a store could not be reached or refused; 6 refused for safety, nothing touched; 130 interrupted.',
+  ].join('\n\n');
+
+  static override examples = [
+    {
+      description: 'See what a migration to S3 would do, with every object in a file',
+      command:
+        '<%= config.bin %> migrate /var/lib/registry s3://my-bucket?region=eu-central-1 --dry-run --report plan.ndjson',
+    },
+    {
+      description: 'First pass to Azure, while the registry takes pushes',
+      command:
+        '<%= config.bin %> migrate /var/opt/gitlab/gitlab-rails/shared/registry azure://registry?account=mystorage',
+    },
+    {
+      description:
+        'Last pass, with the registry read-only: also remove what was deleted at the source meanwhile',
+      command: '<%= config.bin %> migrate /var/lib/registry s3://my-bucket?region=eu-central-1 --delete',
+    },
+  ];
+
+  static override args = {
+    source: storeArgument('Where the registry is now.'),
+    target: storeArgument('Where it shall be.'),
+  };
+
+  static override flags = {
+    delete: Flags.boolean({
+      summary: 'After copying, remove from the target what the source does not have.',
+      helpGroup: 'SAFETY',
+    }),
+    'max-delete': maxDeleteFlag(),
+    'dry-run': dryRunFlag(),
+    yes: yesFlag(),
+    repository: repositoryFlag(),
+    'include-foreign': Flags.boolean({
+      summary: "Copy also files that are not the registry's.",
+      env: 'REGTOOL_INCLUDE_FOREIGN',
+      helpGroup: 'SELECTION',
+    }),
+    'include-incomplete': Flags.boolean({
+      summary: 'Copy also tags and links that are broken at the source, as they are.',
+      env: 'REGTOOL_INCLUDE_INCOMPLETE',
+      helpGroup: 'SELECTION',
+    }),
+    concurrency: concurrencyFlag(),
+    'max-requests-per-second': maxRequestsPerSecondFlag(),
+    bandwidth: bandwidthFlag(),
+    report: reportFlag(),
+  };
+
+  override async run(): Promise<ReturnType<typeof migrateJson>> {
+    const { args, flags } = await this.parse(Migrate);
+    const asks = flags.delete && !flags['dry-run'] && !flags.yes;
+    if (asks && !(process.stdin.isTTY && process.stderr.isTTY)) {
+      throw new UsageError(
+        'FLAG_INVALID',
+        'There is no terminal to ask on before deleting: add --yes, or --dry-run to see the plan first.',
+      );
+    }
+    const startedAtMs = performance.now();
+    let retries = 0;
+    const options = {
+      concurrency: flags.concurrency,
+      maxRequestsPerSecond: flags['max-requests-per-second'],
+      onRetry: () => {
+        retries += 1;
+      },
+    };
+    const report = await openReport(flags.report);
+    const progress = this.openProgress(flags);
+    try {
+      return await withStores(
+        [
+          openLimitedStore(args.source, options),
+          openLimitedStore(args.target, { ...options, bandwidthBytesPerSecond: flags.bandwidth }),
+        ],
+        async (source, target) => {
+          if (source === undefined || target === undefined) {
+            throw new TypeError('Two stores were to be opened.');
+          }
+          const result = await migrate(source, target, {
+            dryRun: flags['dry-run'],
+            delete: flags.delete ? { max: flags['max-delete'] ?? DEFAULT_MAX_DELETE } : undefined,
+            includeForeign: flags['include-foreign'],
+            includeIncomplete: flags['include-incomplete'],
+            selects: flags.repository === undefined ? undefined : picomatch(flags.repository),
+            concurrency: flags.concurrency,
+            signal: this.signal,
+            observer: {
+              phase: (name, totals = {}) => {
+                if (name === '') {
+                  progress.stop();
+                } else {
+                  progress.start(name, { totalObjects: totals.objects, totalBytes: totals.bytes });
+                }
+              },
+              progress: (step) => {
+                progress.add(step);
+              },
+              notice: (sentence) => {
+                this.logToStderr(sentence);
+              },
+              record: (record) => report.write(record),
+            },
+            approve: (plan) => this.#approve(plan, presentPlan(plan, source, target), asks),
+          });
+          const facts = { durationMs: performance.now() - startedAtMs, retries, dryRun: flags['dry-run'] };
+          this.log(['', ...presentResult(result, facts)].join('\n'));
+          await disposePlan(result.plan);
+          return this.finish(exitCodeOf(result), migrateJson(result, source, target, facts));
+        },
+      );
+    } finally {
+      await report.close();
+    }
+  }
+
+  async #approve(plan: Plan, lines: string[], asks: boolean): Promise<boolean> {
+    this.progress.stop();
+    this.log(lines.join('\n'));
+    const count = deletionCount(plan);
+    if (!asks || count === 0) {
+      return true;
+    }
+    const answer = await confirm(`Delete ${plural('object', count)} at the target after copying?`, {
+      signal: this.signal,
+    });
+    if (answer !== 'yes') {
+      throw new SafetyRefusal('NOT_CONFIRMED', 'Not confirmed: nothing was copied or deleted.');
+    }
+    return true;
+  }
+}
+
+function exitCodeOf({ end, tally }: MigrateResult): ExitCode {
+  switch (end.kind) {
+    case 'interrupted':
+      return exitCodes.interrupted;
+    case 'stopped':
+      return describeFailure(end.error).exitCode;
+    case 'declined':
+      return exitCodes.refused;
+    case 'done':
+      break;
+  }
+  if (tally.failed + tally.heldBack > 0) {
+    return exitCodes.partial;
+  }
+  return tally.incomplete > 0 ? exitCodes.findings : exitCodes.done;
+}

@@ -1,0 +1,203 @@
+import type { Driver } from '../drivers/driver.ts';
+import { isDriverError } from '../drivers/errors.ts';
+import { parsePath } from '../layout/paths.ts';
+import { forEachConcurrently } from './concurrency.ts';
+import { readExactly } from './copy-blob.ts';
+import { deletePlanned } from './migrate/delete.ts';
+import { assertDeletesAllowed, assertStores, type MaxDelete } from './migrate/guards.ts';
+import { deletionCount, disposePlan, type Plan, type PlannedCopy, totalOf } from './migrate/plan.ts';
+import { assertNothingNeeded } from './migrate/proof-of-need.ts';
+import { publishRepository } from './migrate/publish-repository.ts';
+import { Run, type Tally } from './migrate/run.ts';
+import { scan } from './migrate/scan.ts';
+import type { Observer } from './observer.ts';
+
+export interface MigrateOptions {
+  /** Decide everything, write nothing. */
+  dryRun: boolean;
+  /** Remove from the target what the source does not have, within this limit. Undefined: never delete. */
+  delete: { max: MaxDelete } | undefined;
+  includeForeign: boolean;
+  /** Copy also what is broken at the source already, as it is. */
+  includeIncomplete: boolean;
+  /** Only repositories for which this is true, and the blobs that they need. */
+  selects?: ((repository: string) => boolean) | undefined;
+  concurrency: number;
+  signal?: AbortSignal | undefined;
+  observer: Observer;
+  /** Sees the plan before anything is written, and says whether to go on. */
+  approve: (plan: Plan) => Promise<boolean>;
+}
+
+/** How far a run came. */
+export type MigrateEnd =
+  | { kind: 'done' }
+  /** Not approved: nothing was touched. */
+  | { kind: 'declined' }
+  /** The caller's signal was aborted; a rerun goes on. */
+  | { kind: 'interrupted' }
+  /** The store can no longer be worked with; a rerun goes on. */
+  | { kind: 'stopped'; error: Error };
+
+export interface MigrateResult {
+  end: MigrateEnd;
+  plan: Plan;
+  tally: Tally;
+  /** Deletes were planned, and did not start because of failures before. */
+  deletesWithheld: boolean;
+}
+
+/** Repositories that are published at the same time; their driver calls share one limit. */
+const REPOSITORIES_AT_ONCE = 16;
+
+/**
+ * Makes the target hold what the source holds. Plans first, then copies leaves first (blobs, lockfiles, then
+ * each repository's links up to its tags), then deletes roots first, if all copying went well.
+ * The caller disposes of `result.plan`.
+ * @throws SafetyRefusal before anything is touched; DriverError when a store cannot be read at all.
+ */
+export async function migrate(
+  source: Driver,
+  target: Driver,
+  options: MigrateOptions,
+): Promise<MigrateResult> {
+  const { observer, signal, concurrency } = options;
+  await assertStores(source, target, { deletes: options.delete !== undefined, signal });
+  const plan = await scan(source, target, { ...options, signal });
+  const run = new Run({ ...options, source, target, known: plan.knownBlobs, signal });
+  try {
+    if (options.delete === undefined) {
+      plan.deletions.clear();
+    } else {
+      assertDeletesAllowed(plan, options.delete.max);
+      await assertNothingNeeded(source, target, plan, { concurrency, signal });
+    }
+    if (!(await options.approve(plan))) {
+      return { end: { kind: 'declined' }, plan, tally: run.tally, deletesWithheld: false };
+    }
+    const wantsDeletes = deletionCount(plan) > 0;
+    const end = await settle(run, signal, () => carryOut(run, plan, options));
+    const deletesWithheld = wantsDeletes && deletionCount(plan) > 0;
+    return { end, plan, tally: run.tally, deletesWithheld };
+  } catch (error) {
+    await disposePlan(plan);
+    throw error;
+  } finally {
+    observer.phase('');
+  }
+}
+
+async function carryOut(run: Run, plan: Plan, { concurrency, observer }: MigrateOptions): Promise<void> {
+  for (const { prefix, error } of plan.listingFailures) {
+    await run.fail(prefix, error);
+  }
+  await cleanUp(run, plan);
+  observer.phase('copying blobs', blobTotals(plan));
+  await forEachConcurrently(plan.blobs, concurrency, (copy) => copyPlanned(run, copy));
+  await forEachConcurrently(plan.others, concurrency, (copy) => copyFile(run, copy));
+  observer.phase('publishing repositories', { objects: linkCount(plan) });
+  await forEachConcurrently(plan.repositories, REPOSITORIES_AT_ONCE, (repository) =>
+    publishRepository(run, repository),
+  );
+  observer.phase('copying foreign files', { objects: plan.foreign.length });
+  await forEachConcurrently(plan.foreign, concurrency, (copy) => copyFile(run, copy));
+  if (run.tally.failed + run.tally.heldBack === 0) {
+    observer.phase('deleting', { objects: deletionCount(plan) });
+    await deletePlanned(run, plan, concurrency);
+  }
+}
+
+async function copyPlanned(run: Run, copy: PlannedCopy): Promise<void> {
+  const path = parsePath(copy.key);
+  if (path.kind === 'blob-data') {
+    await run.copyBlob(path.digest, copy.sizeBytes, copy.reason);
+    return;
+  }
+  await copyFile(run, copy);
+}
+
+/** Content whose name proves nothing: lockfiles, a cache's state, tarsum blobs, foreign files. */
+async function copyFile(run: Run, { key, sizeBytes, reason }: PlannedCopy): Promise<void> {
+  const { source, target, signal } = run;
+  const isSmall = sizeBytes <= 64 * 1024;
+  await run.attempt(
+    key,
+    sizeBytes,
+    async () => {
+      const body = isSmall
+        ? await readExactly(source, key, sizeBytes, signal)
+        : { sizeBytes, open: () => source.read(key, { signal }) };
+      await target.write(key, body, { signal });
+    },
+    { reason, action: reason === 'missing' ? 'copy' : 'rewrite' },
+  );
+}
+
+/** Removes what an interrupted run of regtool left at the target: temporary files and unfinished uploads of blobs. */
+async function cleanUp(run: Run, plan: Plan): Promise<void> {
+  const { target, signal, dryRun } = run;
+  if (plan.leftovers.length > 0 && !dryRun) {
+    await target.delete(plan.leftovers, { signal });
+  }
+  for (const key of plan.leftovers) {
+    await run.record(key, { action: 'clean-up', outcome: dryRun ? 'planned' : 'done' });
+  }
+  if (target.listUploads === undefined || plan.blobs.length === 0) {
+    return;
+  }
+  const planned = new Set<string>();
+  const pending = [];
+  for await (const page of target.listUploads('docker/registry/v2/blobs/', { signal })) {
+    pending.push(...page);
+  }
+  if (pending.length > 0) {
+    for await (const { key } of plan.blobs) {
+      planned.add(key);
+    }
+  }
+  // Only uploads of blobs that this run writes itself: others may belong to whoever uses the bucket.
+  for (const upload of pending.filter(({ key }) => planned.has(key))) {
+    if (!dryRun) {
+      await target.abortUpload?.(upload, { signal });
+    }
+    await run.record(upload.key, {
+      action: 'clean-up',
+      outcome: dryRun ? 'planned' : 'done',
+      reason: 'unfinished upload',
+    });
+  }
+}
+
+/** Tells an interruption and a hopeless store, which end a run early, from errors that nobody expected. */
+async function settle(
+  run: Run,
+  signal: AbortSignal | undefined,
+  action: () => Promise<void>,
+): Promise<MigrateEnd> {
+  try {
+    await action();
+    return { kind: 'done' };
+  } catch (error) {
+    if (signal?.aborted === true) {
+      return { kind: 'interrupted' };
+    }
+    const cause = run.stoppedBy ?? error;
+    if (isDriverError(cause)) {
+      return { kind: 'stopped', error: cause };
+    }
+    throw cause;
+  }
+}
+
+function blobTotals(plan: Plan) {
+  const { objects, bytes } = totalOf({
+    ...(plan.toCopy['blob-data'] === undefined ? {} : { 'blob-data': plan.toCopy['blob-data'] }),
+    ...(plan.toCopy.tarsum === undefined ? {} : { tarsum: plan.toCopy.tarsum }),
+  });
+  return { objects: objects + plan.others.length, bytes };
+}
+
+function linkCount({ toCopy }: Plan): number {
+  const kinds = ['layer-link', 'signature-link', 'revision-link', 'tag-index', 'tag-current'] as const;
+  return kinds.reduce((sum, kind) => sum + (toCopy[kind]?.objects ?? 0), 0);
+}

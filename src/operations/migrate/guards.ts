@@ -1,0 +1,70 @@
+import type { CallOptions, Driver } from '../../drivers/driver.ts';
+import { overlap } from '../../drivers/keys.ts';
+import { SafetyRefusal } from '../errors.ts';
+import { assertRegistryRoot } from '../registry-root.ts';
+import { deletionCount, type Plan } from './plan.ts';
+
+/** The most that a run may delete: so many objects, or so many percent of the target's content. */
+export type MaxDelete = { objects: number } | { percent: number };
+
+/** A retag or two and their manifests are a few percent; a wrong source is nearly everything. */
+export const DEFAULT_MAX_DELETE: MaxDelete = { percent: 10 };
+
+/**
+ * What can be refused before anything is listed.
+ * @throws SafetyRefusal STORES_OVERLAP, NOT_A_REGISTRY.
+ */
+export async function assertStores(
+  source: Driver,
+  target: Driver,
+  { deletes, ...options }: CallOptions & { deletes: boolean },
+): Promise<void> {
+  const found = overlap(source.identity, target.identity);
+  if (found === 'same') {
+    throw new SafetyRefusal(
+      'STORES_OVERLAP',
+      `Source and target are the same store (${source.location}): nothing was done.`,
+    );
+  }
+  if (found !== 'none' && (deletes || source.name === 'filesystem')) {
+    const [inner, outer] = found === 'first-inside-second' ? [source, target] : [target, source];
+    throw new SafetyRefusal(
+      'STORES_OVERLAP',
+      `${inner.location} lies inside ${outer.location}, so one would be changed by the other: nothing was done. Choose stores that do not overlap.`,
+    );
+  }
+  await assertRegistryRoot(source, 'source', options);
+}
+
+/**
+ * What a plan with deletes must fulfil before anything is touched (invariant 4).
+ * @throws SafetyRefusal SOURCE_EMPTY, LISTING_INCOMPLETE, TOO_MANY_DELETES.
+ */
+export function assertDeletesAllowed(plan: Plan, maxDelete: MaxDelete): void {
+  const nothingTouched = 'Nothing was copied or deleted.';
+  if (plan.listingFailures.length > 0) {
+    throw new SafetyRefusal(
+      'LISTING_INCOMPLETE',
+      `${plan.listingFailures.length} part(s) of the stores could not be listed, so what looks absent may be there. ${nothingTouched} Mend what is named below, or run without --delete.`,
+      {
+        reasons: plan.listingFailures.slice(0, 10).map(({ prefix, error }) => `${prefix}: ${error.message}`),
+      },
+    );
+  }
+  if (plan.sourceObjects === 0) {
+    throw new SafetyRefusal(
+      'SOURCE_EMPTY',
+      `The source has no content at all. ${nothingTouched} Is its disk mounted?`,
+    );
+  }
+  const count = deletionCount(plan);
+  const allowed =
+    'objects' in maxDelete ? maxDelete.objects : Math.floor((plan.targetObjects * maxDelete.percent) / 100);
+  if (count > allowed) {
+    const limit = 'objects' in maxDelete ? `${maxDelete.objects}` : `${maxDelete.percent}% (${allowed})`;
+    throw new SafetyRefusal(
+      'TOO_MANY_DELETES',
+      `The plan deletes ${count} of the target's ${plan.targetObjects} objects, more than --max-delete ${limit} allows. ${nothingTouched} Check that source and target are not swapped and look at the plan with --dry-run --report FILE; if it is right, allow it with --max-delete ${count}.`,
+    );
+  }
+}

@@ -1,0 +1,114 @@
+import type { Driver } from '../../drivers/driver.ts';
+import { isDriverError } from '../../drivers/errors.ts';
+import { MAX_LINK_BYTES, readLink, type Digest } from '../../layout/digest.ts';
+import { MAX_MANIFEST_BYTES, parseManifest, references } from '../../layout/manifest.ts';
+import {
+  blobDataKey,
+  layerLinkKey,
+  ownPrefix,
+  parsePath,
+  REPOSITORIES_PREFIX,
+  repositoryOf,
+  revisionLinkKey,
+} from '../../layout/paths.ts';
+import { forEachConcurrently } from '../concurrency.ts';
+import { SafetyRefusal } from '../errors.ts';
+import type { Plan } from './plan.ts';
+
+/** How many needed objects are named in the refusal. */
+const EXAMPLES = 5;
+
+/**
+ * Refuses a plan that would delete from the target what the source's own tags and manifests still need.
+ * Such a plan means that the source has lost blobs or links, and that the target holds the last copy of them.
+ * Reads the manifests that the source retains, and only when there is something to protect.
+ * @throws SafetyRefusal LISTING_INCOMPLETE, naming what is needed by what.
+ */
+export async function assertNothingNeeded(
+  source: Driver,
+  target: Driver,
+  plan: Plan,
+  { concurrency, signal }: { concurrency: number; signal: AbortSignal | undefined },
+): Promise<void> {
+  const candidates = new Set(
+    (['blob-data', 'layer-link', 'revision-link'] as const).flatMap((kind) => plan.deletions.get(kind) ?? []),
+  );
+  if (candidates.size === 0) {
+    return;
+  }
+  const needed: string[] = [];
+  const blobsAtRisk = (plan.deletions.get('blob-data') ?? []).length > 0;
+  const repositoriesAtRisk = new Set([...candidates].flatMap((key) => repositoryOf(key) ?? []));
+  const prefixes = blobsAtRisk
+    ? [REPOSITORIES_PREFIX]
+    : [...repositoriesAtRisk].map((name) => ownPrefix(name));
+
+  for (const prefix of prefixes) {
+    for await (const page of source.list(prefix, { signal })) {
+      await forEachConcurrently(page, concurrency, ({ key }) => examine(key));
+    }
+  }
+  if (needed.length > 0) {
+    throw new SafetyRefusal(
+      'LISTING_INCOMPLETE',
+      `The source no longer has ${needed.length} object(s) that its own tags or manifests still need, and the target does: deleting them would destroy the last copy. Nothing was copied or deleted. See \`regtool check\` of the source; what it has lost is still at the target.`,
+      { reasons: needed.slice(0, EXAMPLES) },
+    );
+  }
+
+  async function examine(key: string): Promise<void> {
+    const path = parsePath(key);
+    if (path.kind === 'tag-current') {
+      const digest = await readDigest(key);
+      if (digest !== undefined) {
+        protect(revisionLinkKey(path.repository, digest), `tag ${path.repository}:${path.tag}`);
+      }
+    }
+    if (path.kind === 'revision-link') {
+      await examineRevision(path.repository, path.digest);
+    }
+  }
+
+  async function examineRevision(repository: string, digest: Digest): Promise<void> {
+    const by = `manifest ${repository}@${digest}`;
+    protect(blobDataKey(digest), by);
+    const manifest = parseManifest(await readManifest(digest));
+    for (const { digest: reference, role } of manifest.ok ? references(manifest) : []) {
+      if (role === 'child') {
+        protect(revisionLinkKey(repository, reference), by);
+      } else {
+        protect(layerLinkKey(repository, reference), by);
+        protect(blobDataKey(reference), by);
+      }
+    }
+  }
+
+  function protect(key: string, by: string): void {
+    if (candidates.has(key)) {
+      needed.push(`${key} is needed by ${by}`);
+    }
+  }
+
+  async function readDigest(key: string): Promise<Digest | undefined> {
+    const bytes = await readOrNothing(source, key, MAX_LINK_BYTES);
+    const link = readLink(bytes);
+    return link.valid ? link.digest : undefined;
+  }
+
+  /** From the source, or from the target where the source has lost it. */
+  async function readManifest(digest: Digest): Promise<Uint8Array> {
+    const bytes = await readOrNothing(source, blobDataKey(digest), MAX_MANIFEST_BYTES);
+    return bytes.byteLength > 0 ? bytes : readOrNothing(target, blobDataKey(digest), MAX_MANIFEST_BYTES);
+  }
+
+  async function readOrNothing(store: Driver, key: string, maxBytes: number): Promise<Uint8Array> {
+    try {
+      return await store.readSmall(key, maxBytes, { signal });
+    } catch (error) {
+      if (isDriverError(error, 'NOT_FOUND', 'CHANGED')) {
+        return new Uint8Array();
+      }
+      throw error;
+    }
+  }
+}

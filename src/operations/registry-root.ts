@@ -1,0 +1,72 @@
+import type { CallOptions, Driver } from '../drivers/driver.ts';
+import { BLOBS_PREFIX, LOCKFILES_PREFIX, REGISTRY_ROOT, REPOSITORIES_PREFIX } from '../layout/paths.ts';
+import { SafetyRefusal } from './errors.ts';
+
+export interface RegistryRoot {
+  /** The root has `docker/registry/v2/`. */
+  exists: boolean;
+  hasBlobs: boolean;
+  hasRepositories: boolean;
+  /** GitLab keeps this registry's metadata in a database: links are not written, so repositories may be absent. */
+  isDatabaseManaged: boolean;
+}
+
+/** Looks at a store's upper folders only. */
+export async function findRegistryRoot(store: Driver, options: CallOptions): Promise<RegistryRoot> {
+  const { folders } = await store.listFolder(REGISTRY_ROOT, options);
+  const locks =
+    folders.length === 0 ? undefined : await store.stat(`${LOCKFILES_PREFIX}database-in-use`, options);
+  return {
+    exists: folders.length > 0,
+    hasBlobs: folders.includes(BLOBS_PREFIX),
+    hasRepositories: folders.includes(REPOSITORIES_PREFIX),
+    isDatabaseManaged: locks !== undefined,
+  };
+}
+
+/**
+ * Refuses a source that is no registry, or not a whole one.
+ * @throws SafetyRefusal NOT_A_REGISTRY, saying where the registry is if it can be seen from here.
+ */
+export async function assertRegistryRoot(
+  store: Driver,
+  role: string,
+  options: CallOptions,
+): Promise<RegistryRoot> {
+  const root = await findRegistryRoot(store, options);
+  if (!root.exists) {
+    throw new SafetyRefusal(
+      'NOT_A_REGISTRY',
+      `${store.location} is not a registry's storage: the ${role} has no ${REGISTRY_ROOT} below it. ${await whereElse(store, options)}`,
+    );
+  }
+  if (!root.hasBlobs || !(root.hasRepositories || root.isDatabaseManaged)) {
+    const missing = root.hasBlobs ? REPOSITORIES_PREFIX : BLOBS_PREFIX;
+    throw new SafetyRefusal(
+      'NOT_A_REGISTRY',
+      `${store.location} is not a whole registry: the ${role} has ${REGISTRY_ROOT} but no ${missing}. Is a part of it on a disk that is not mounted?`,
+    );
+  }
+  return root;
+}
+
+/** Looks one level up and down, where a root is most often mistaken. */
+async function whereElse(store: Driver, options: CallOptions): Promise<string> {
+  const { folders } = await store.listFolder('', options);
+  if (
+    folders.includes('registry/') ||
+    folders.includes('v2/') ||
+    (folders.includes('blobs/') && folders.includes('repositories/'))
+  ) {
+    return 'It looks like a folder inside one: name the folder that holds docker/ itself.';
+  }
+  for (const folder of folders) {
+    const below = await store.listFolder(`${folder}${REGISTRY_ROOT}`, options);
+    if (below.folders.length > 0) {
+      return `One is below ${JSON.stringify(folder)}: name that folder, or set it as rootdirectory.`;
+    }
+  }
+  return folders.length === 0
+    ? 'It is empty.'
+    : 'Name the folder, or bucket and rootdirectory, that holds docker/; check that its disk is mounted.';
+}
