@@ -144,7 +144,8 @@ function explainCode(failure: AzureFailure, place: AzurePlace, call: AzureCall):
 
 function explainTransport(failure: AzureFailure, { host, location }: AzurePlace): Explanation | undefined {
   const { code = '', name, status, message } = failure;
-  if (status !== undefined) {
+  // An answer that broke off can have a status, and even a good one.
+  if (status !== undefined && code !== 'PARSE_ERROR') {
     return undefined;
   }
   if (code === 'ENOTFOUND') {

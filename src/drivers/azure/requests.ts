@@ -1,4 +1,5 @@
 import type { ContainerClient } from '@azure/storage-blob';
+import { DriverError } from '../errors.ts';
 
 /**
  * The requests that are made once for each small object, as plain values: the hot path.
@@ -90,26 +91,51 @@ export function sdkRequests(client: ContainerClient): AzureRequests {
         ...(marker === undefined ? {} : { continuationToken: marker }),
       };
       const options = { prefix, includeMetadata: true, ...withSignal(signal) };
-      if (delimiter === undefined) {
-        const { value } = await client.listBlobsFlat(options).byPage(settings).next();
-        return pageOf(value?.segment.blobItems, [], value?.continuationToken);
+      const pages =
+        delimiter === undefined
+          ? client.listBlobsFlat(options).byPage(settings)
+          : client.listBlobsByHierarchy(delimiter, options).byPage(settings);
+      try {
+        const { value } = await pages.next();
+        return pageOf(value, client.containerName);
+      } catch (error) {
+        // The SDK stumbles over an answer that is XML and no listing.
+        throw error instanceof TypeError ? noListing(client.containerName, error) : error;
       }
-      const { value } = await client.listBlobsByHierarchy(delimiter, options).byPage(settings).next();
-      return pageOf(value?.segment.blobItems, value?.segment.blobPrefixes, value?.continuationToken);
     },
   };
 }
 
-function pageOf(
-  blobs: { name: string; properties: Properties; metadata?: Record<string, string> }[] = [],
-  folders: { name: string }[] = [],
-  marker = '',
-): AzureListPage {
+interface SdkListPage {
+  segment: { blobItems: SdkBlob[]; blobPrefixes?: { name: string }[] };
+  continuationToken?: string;
+}
+
+interface SdkBlob {
+  name: string;
+  properties: Properties;
+  metadata?: Record<string, string>;
+}
+
+/** Every page names where the next one begins, if only as '': one that does not is not whole. */
+function pageOf(page: SdkListPage | undefined, container: string): AzureListPage {
+  if (page?.continuationToken === undefined) {
+    throw noListing(container);
+  }
+  const { blobItems, blobPrefixes = [] } = page.segment;
   return {
-    blobs: blobs.map(({ name, properties, metadata }) => describeBlob(name, properties, metadata)),
-    folders: folders.map(({ name }) => name),
-    nextMarker: marker === '' ? undefined : marker,
+    blobs: blobItems.map(({ name, properties, metadata }) => describeBlob(name, properties, metadata)),
+    folders: blobPrefixes.map(({ name }) => name),
+    nextMarker: page.continuationToken === '' ? undefined : page.continuationToken,
   };
+}
+
+function noListing(container: string, cause?: unknown): DriverError {
+  return new DriverError(
+    'BAD_LISTING',
+    `What answered in place of the listing of the container ${container} is no listing: check the service URL, and whether a proxy stands between.`,
+    { driver: 'azure', operation: 'list', cause },
+  );
 }
 
 interface Properties {
