@@ -20,7 +20,7 @@ export interface Limiter {
 }
 
 /** @throws DriverError ABORTED as soon as one of the signals is aborted; what was not used goes back. */
-export type Take = (
+type Take = (
   count: number,
   signals: readonly (AbortSignal | undefined)[],
   details: DriverErrorDetails,

@@ -73,7 +73,7 @@ export function statusOf(error: unknown): number | undefined {
 }
 
 /** Reads an SDK error (a `RestError`), a Node error or an `@azure/identity` error as plain values. */
-export function azureFailure(error: unknown): AzureFailure {
+function azureFailure(error: unknown): AzureFailure {
   const response = read(error, 'response');
   const codes = [
     header(response, 'x-ms-error-code'),

@@ -3,7 +3,7 @@ import { DriverError } from '../errors.ts';
 
 /**
  * The requests that are made once for each small object, as plain values: the hot path.
- * Whatever implements this throws what `azureFailure` can read; names are blob names, exact and allowed.
+ * Whatever implements this throws what `azureError` can read; names are blob names, exact and allowed.
  * `sdkRequests` sends them through the SDK; a leaner HTTP client can take its place without another change.
  */
 export interface AzureRequests {
