@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 /** The part of `process` that tells of signals. */
 export interface SignalSource {
   on(name: 'SIGINT' | 'SIGTERM', listener: (name: NodeJS.Signals) => void): unknown;
@@ -26,6 +28,8 @@ export function watchInterruption({
   source = process,
 }: InterruptionOptions): Interruption {
   const controller = new AbortController();
+  // Every request in flight listens to it: many at once is how it is meant, and no leak.
+  setMaxListeners(0, controller.signal);
   const listener = (name: NodeJS.Signals) => {
     if (controller.signal.aborted) {
       onSecond(name === 'SIGTERM' ? 143 : 130);

@@ -10,7 +10,7 @@ import { assertNothingNeeded } from './migrate/proof-of-need.ts';
 import { publishRepository } from './migrate/publish-repository.ts';
 import { Run, type Tally } from './migrate/run.ts';
 import { scan } from './migrate/scan.ts';
-import type { Observer } from './observer.ts';
+import type { Observer, PhaseTotals } from './observer.ts';
 
 export interface MigrateOptions {
   /** Decide everything, write nothing. */
@@ -92,17 +92,22 @@ async function carryOut(run: Run, plan: Plan, { concurrency, observer }: Migrate
     await run.fail(prefix, error);
   }
   await cleanUp(run, plan);
-  observer.phase('copying blobs', blobTotals(plan));
+  const phase = (name: string, totals: PhaseTotals) => {
+    if ((totals.objects ?? 0) > 0) {
+      observer.phase(name, totals);
+    }
+  };
+  phase('copying blobs', blobTotals(plan));
   await forEachConcurrently(plan.blobs, concurrency, (copy) => copyPlanned(run, copy));
   await forEachConcurrently(plan.others, concurrency, (copy) => copyFile(run, copy));
-  observer.phase('publishing repositories', { objects: linkCount(plan) });
+  phase('publishing repositories', { objects: linkCount(plan) });
   await forEachConcurrently(plan.repositories, REPOSITORIES_AT_ONCE, (repository) =>
     publishRepository(run, repository),
   );
-  observer.phase('copying foreign files', { objects: plan.foreign.length });
+  phase('copying foreign files', { objects: plan.foreign.length });
   await forEachConcurrently(plan.foreign, concurrency, (copy) => copyFile(run, copy));
   if (run.tally.failed + run.tally.heldBack === 0) {
-    observer.phase('deleting', { objects: deletionCount(plan) });
+    phase('deleting', { objects: deletionCount(plan) });
     await deletePlanned(run, plan, concurrency);
   }
 }

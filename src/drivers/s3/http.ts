@@ -4,6 +4,7 @@ import type { DriverErrorDetails } from '../errors.ts';
 import type { S3Options } from '../s3.ts';
 import type { S3Connection, S3Credentials } from './connection.ts';
 import { toDriverError } from './failures.ts';
+import { allowManyListeners } from './interruptible.ts';
 import { encodeKey, encodeQueryValue } from './keys.ts';
 import { parseRefusal, refusalError } from './refusals.ts';
 
@@ -65,6 +66,9 @@ export function openS3Http(connection: S3Connection, options: S3Options): S3Http
     const { method, body, signal } = request;
     if (signal?.aborted === true) {
       throw toDriverError(place, signal.reason, details, signal);
+    }
+    if (signal !== undefined) {
+      allowManyListeners(signal);
     }
     const credentials = await connection.credentials();
     const path = requestPath(basePath, request);

@@ -3,6 +3,7 @@ import type { S3Options } from '../s3.ts';
 import type { S3Connection } from './connection.ts';
 import { toDriverError } from './failures.ts';
 import type { S3Http } from './http.ts';
+import { allowManyListeners } from './interruptible.ts';
 
 /** What the parts of the S3 driver share: one opened bucket. */
 export interface S3Store {
@@ -49,6 +50,9 @@ export async function callSdk<Output>(
 ): Promise<Output> {
   // The SDK would look for credentials on its own, and fail in its own words.
   await store.connection.credentials();
+  if (signal !== undefined) {
+    allowManyListeners(signal);
+  }
   try {
     signal?.throwIfAborted();
     return await call();

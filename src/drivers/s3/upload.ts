@@ -4,6 +4,7 @@ import { bodySizeBytes, provenBody } from '../body.ts';
 import type { Body, WriteOptions } from '../driver.ts';
 import { DriverError, isDriverError, type DriverErrorDetails } from '../errors.ts';
 import { toDriverError } from './failures.ts';
+import { allowManyListeners, interruptible } from './interruptible.ts';
 import { objectParameters } from './object-settings.ts';
 import { describeCall, fittingPartBytes, leftoverError, type S3Store } from './store.ts';
 
@@ -24,19 +25,20 @@ export async function uploadInParts(
   await store.connection.credentials();
   const { Upload } = await import('@aws-sdk/lib-storage');
   const ending = new Ending();
-  const chunks = Readable.from(
-    reportingFailure(provenBody(body, { expectedDigest, signal, details }), (error) => {
-      ending.fail({ error, isFromBody: true });
-    }),
-    { objectMode: true, highWaterMark: 1 },
-  );
-  // Readable emits what `ending` destroys it with; the upload hears of it by iterating.
+  allowManyListeners(ending.signal);
+  const proven = reportingFailure(provenBody(body, { expectedDigest, signal, details }), (error) => {
+    ending.fail({ error, isFromBody: true });
+  });
+  const chunks = Readable.from(interruptible(proven, ending.signal), { objectMode: true, highWaterMark: 1 });
+  // What reading throws ends the upload by way of `ending`, whether or not the upload is reading at that time.
   chunks.on('error', () => {});
-  ending.onFailure((error) => chunks.destroy(error));
   const onAbort = (): void => {
     ending.fail({ error: new DriverError('ABORTED', 'Interrupted.', details), isFromBody: false });
   };
-  signal?.addEventListener('abort', onAbort);
+  if (signal !== undefined) {
+    allowManyListeners(signal);
+    signal.addEventListener('abort', onAbort);
+  }
   const sizeBytes = bodySizeBytes(body);
   try {
     if (signal?.aborted === true) {
@@ -85,13 +87,6 @@ class Ending {
       this.#failure = failure;
       this.#controller.abort(failure.error);
     }
-  }
-
-  onFailure(listener: (error: Error) => void): void {
-    this.signal.addEventListener('abort', () => {
-      const reason: unknown = this.signal.reason;
-      listener(reason instanceof Error ? reason : new Error('The upload was ended.'));
-    });
   }
 
   throwIfFailed(): void {

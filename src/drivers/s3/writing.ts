@@ -2,7 +2,9 @@ import { hash } from 'node:crypto';
 import { bodySizeBytes, corruptError, provenBody } from '../body.ts';
 import type { Body, StreamBody, WriteOptions } from '../driver.ts';
 import { DriverError, isDriverError, type DriverErrorDetails } from '../errors.ts';
+import { toDriverError } from './failures.ts';
 import { UNSIGNED_PAYLOAD } from './http.ts';
+import { interruptible } from './interruptible.ts';
 import { toStoredKey } from './keys.ts';
 import { objectHeaders } from './object-settings.ts';
 import { describeCall, MIB, type S3Store } from './store.ts';
@@ -34,7 +36,7 @@ export async function writeObject(
   } else if (body instanceof Uint8Array) {
     await putBytes(store, storedKey, body, options, details);
   } else if (sizeBytes <= SMALL_STREAM_BYTES) {
-    const content = await collect(body, options, details);
+    const content = await collect(store, body, options, details);
     await putBytes(store, storedKey, content, options, details);
   } else {
     await putStream(store, storedKey, body, options, details);
@@ -119,13 +121,19 @@ async function put(
 }
 
 async function collect(
+  store: S3Store,
   body: StreamBody,
   { signal }: WriteOptions,
   details: DriverErrorDetails,
 ): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of provenBody(body, { signal, details })) {
-    chunks.push(chunk);
+  const proven = provenBody(body, { signal, details });
+  try {
+    for await (const chunk of signal === undefined ? proven : interruptible(proven, signal)) {
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw signal?.aborted === true ? toDriverError(store.connection.place, error, details, signal) : error;
   }
   const [only] = chunks;
   return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);

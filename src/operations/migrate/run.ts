@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Driver } from '../../drivers/driver.ts';
 import { isDriverError } from '../../drivers/errors.ts';
@@ -98,6 +99,8 @@ export class Run {
     this.observer = options.observer;
     this.signal =
       options.signal === undefined ? this.#stop.signal : AbortSignal.any([options.signal, this.#stop.signal]);
+    // Every call in flight listens to it: many at once is how it is meant, and no leak.
+    setMaxListeners(0, this.signal);
   }
 
   /** The error that made the run stop by itself, if one did. */
