@@ -14,7 +14,7 @@ import { openFilesystem } from '../src/drivers/filesystem.ts';
 import { openMemory } from '../src/drivers/memory.ts';
 import { startAzurite, type AzuriteServer } from '../test/servers/azurite.ts';
 import { createTemporaryFolder } from '../test/servers/process.ts';
-import { brokenTags, pullableTags } from '../test/support/pullable.ts';
+import { brokenTags, pullableTags, type PullableTag } from '../test/support/pullable.ts';
 
 const CONTAINER = 'registry';
 const REPOSITORY_FOLDER = path.join(import.meta.dirname, '..');
@@ -98,11 +98,8 @@ async function migrateStepByStep(
 
   head('3. Migrate again: there is nothing left to do.');
   await regtool(migrate, env);
-  expectEqual(
-    (await versionsOf(container)).join('\n'),
-    copied.join('\n'),
-    'target after the second migration',
-  );
+  const written = (await versionsOf(container)).filter((version) => !copied.includes(version));
+  expectEqual(written.length, 0, 'number of objects written by the second migration');
 
   head(
     "4. Read the target back with Azure's own SDK, hash every manifest, config and layer, and follow each tag.",
@@ -127,8 +124,16 @@ async function showTags(sample: SampleRegistry, container: ContainerClient): Pro
   if (broken !== undefined) {
     throw new Unexpected(`${broken.repository}:${broken.tag} cannot be pulled: ${broken.why}.`);
   }
-  expectEqual(JSON.stringify(found), JSON.stringify(expected), 'tags at the target');
+  const missing = expected.find((tag) => !found.some((other) => isSame(tag, other)));
+  if (missing !== undefined) {
+    throw new Unexpected(`${missing.repository}:${missing.tag} does not stand for ${missing.digest}.`);
+  }
+  expectEqual(found.length, expected.length, 'number of tags at the target');
   say(`All ${found.length} tags are whole, and stand for what they stand for at the source.`);
+}
+
+function isSame(left: PullableTag, right: PullableTag): boolean {
+  return left.repository === right.repository && left.tag === right.tag && left.digest === right.digest;
 }
 
 /** Runs the built command and shows what it says. */
