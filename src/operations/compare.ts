@@ -17,7 +17,8 @@ export async function sameContent(
   return left === right;
 }
 
-async function md5Of(
+/** Lowercase hex: the store's own where the listing told it, else of the bytes, which are read. */
+export async function md5Of(
   { driver, stat }: { driver: Driver; stat: ObjectStat },
   signal: AbortSignal | undefined,
 ): Promise<string> {

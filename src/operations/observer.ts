@@ -27,13 +27,13 @@ export interface PhaseTotals {
 }
 
 /** How an operation tells of its progress. Everything is optional to listen to; nothing is awaited but `record`. */
-export interface Observer {
+export interface Observer<Record = ReportRecord> {
   phase(name: string, totals?: PhaseTotals): void;
   progress(done: { objects?: number; bytes?: number }): void;
   /** Something the operator should see at once, one sentence. */
   notice(sentence: string): void;
   /** Called for each object that the operation has something to say about. */
-  record(record: ReportRecord): Promise<void>;
+  record(record: Record): Promise<void>;
 }
 
 export const silentObserver: Observer = {

@@ -1,6 +1,9 @@
 import type { ObjectKind } from '../observer.ts';
+import type { KindCounts } from '../counts.ts';
 import type { DigestSet } from '../digest-set.ts';
 import type { Spool } from '../spool.ts';
+
+export { addCount, type Count, type KindCounts, totalOf } from '../counts.ts';
 
 /** Why an object is copied: it is not at the target, or is there with another size or content. */
 export type CopyReason = 'missing' | 'size' | 'content';
@@ -20,13 +23,6 @@ export interface RepositoryPlan {
   tagIndexes: PlannedCopy[];
   tagCurrents: PlannedCopy[];
 }
-
-export interface Count {
-  objects: number;
-  bytes: number;
-}
-
-export type KindCounts = Partial<Record<ObjectKind, Count>>;
 
 /** What is at a store and never copied, counted by kind: uploads, markers, temporaries, foreign files. */
 export interface NotContent {
@@ -71,21 +67,6 @@ export interface Plan {
   listingFailures: ListingFailure[];
   /** Blobs that are at the target with the right size. */
   knownBlobs: DigestSet;
-}
-
-export function addCount(counts: KindCounts, kind: ObjectKind, bytes: number, objects = 1): void {
-  const count = (counts[kind] ??= { objects: 0, bytes: 0 });
-  count.objects += objects;
-  count.bytes += bytes;
-}
-
-export function totalOf(counts: KindCounts): Count {
-  const total = { objects: 0, bytes: 0 };
-  for (const count of Object.values(counts)) {
-    total.objects += count.objects;
-    total.bytes += count.bytes;
-  }
-  return total;
 }
 
 export function deletionCount(plan: Plan): number {

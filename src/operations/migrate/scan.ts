@@ -5,7 +5,8 @@ import { copyRank, contentNamed } from '../../layout/order.ts';
 import { fromRepository, parsePath, type RegistryPath } from '../../layout/paths.ts';
 import { sameContent } from '../compare.ts';
 import { DigestSet } from '../digest-set.ts';
-import { march, type Pair } from '../march.ts';
+import type { Pair } from '../march.ts';
+import { marchShard } from '../march-shard.ts';
 import type { Observer } from '../observer.ts';
 import { findShards, type LooseObject, type Shard } from '../shards.ts';
 import { Spool } from '../spool.ts';
@@ -64,15 +65,8 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
     }
   }
 
-  function marchShard({ prefix, inSource, inTarget }: Shard): AsyncIterable<Pair[]> {
-    return march(
-      inSource ? source.list(prefix, { signal }) : nothing(),
-      inTarget ? target.list(prefix, { signal }) : nothing(),
-    );
-  }
-
   async function scanBlobs(shard: Shard): Promise<void> {
-    for await (const pairs of marchShard(shard)) {
+    for await (const pairs of marchShard(source, target, shard, { signal })) {
       for (const pair of pairs) {
         await place(pair, parsePath(pair.key), undefined);
       }
@@ -83,7 +77,7 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
   /** A repository's own keys stand together in the listing, so a plan is complete when another name begins. */
   async function scanRepositories(shard: Shard): Promise<void> {
     let current: RepositoryScan | undefined;
-    for await (const pairs of marchShard(shard)) {
+    for await (const pairs of marchShard(source, target, shard, { signal })) {
       const parsed = await parsePairs(pairs, tagReads);
       for (const { pair, path, tagMoved } of parsed) {
         const repository = fromRepository(path);
@@ -287,7 +281,7 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
       }
       const shard = { prefix: folder, inSource, inTarget };
       await guarded(shard, async () => {
-        for await (const pairs of marchShard(shard)) {
+        for await (const pairs of marchShard(source, target, shard, { signal })) {
           for (const pair of pairs) {
             await place(pair, parsePath(pair.key), undefined);
           }
@@ -347,8 +341,4 @@ function emptyPlan(): Plan {
     listingFailures: [],
     knownBlobs: new DigestSet(KNOWN_BLOBS_MAX),
   };
-}
-
-async function* nothing(): AsyncGenerator<ObjectStat[]> {
-  // A side without this folder has no object in it.
 }

@@ -1,0 +1,35 @@
+import type { CallOptions, Driver, ObjectStat } from '../drivers/driver.ts';
+import { march, type Pair } from './march.ts';
+import type { Shard } from './shards.ts';
+
+export type Side = 'source' | 'target';
+
+export interface MarchShardOptions extends CallOptions {
+  /** Told which side's listing failed, before the error goes up. */
+  onFailure?: (side: Side) => void;
+}
+
+/**
+ * Pairs what a shard holds on both sides. A side that has no such folder is not listed.
+ * @throws DriverError of the listing that failed.
+ */
+export function marchShard(
+  source: Driver,
+  target: Driver,
+  { prefix, inSource, inTarget }: Shard,
+  { signal, onFailure }: MarchShardOptions,
+): AsyncGenerator<Pair[]> {
+  return march(list(source, inSource, 'source'), list(target, inTarget, 'target'));
+
+  async function* list(store: Driver, isThere: boolean, side: Side): AsyncGenerator<ObjectStat[]> {
+    if (!isThere) {
+      return;
+    }
+    try {
+      yield* store.list(prefix, { signal });
+    } catch (error) {
+      onFailure?.(side);
+      throw error;
+    }
+  }
+}
