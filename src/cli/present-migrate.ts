@@ -15,9 +15,9 @@ export function presentPlan(plan: Plan, source: Driver, target: Driver): string[
     `Plan: ${source.location} -> ${target.location}`,
     `  keys at the target start with ${JSON.stringify(`${target.identity.service === 'filesystem' ? '' : target.identity.root}docker/registry/v2/`)}`,
     `  copy ${describeCopies(plan)}${describeDeletes(plan)}`,
-    '',
-    ...kindTable(plan),
-    ...repositoryTable(plan),
+    ...(totalOf(plan.toCopy).objects + deletionCount(plan) > 0
+      ? ['', ...kindTable(plan), ...repositoryTable(plan)]
+      : []),
     ...leftAlone(plan),
     ...plan.listingFailures.map(({ prefix, error }) => `  NOT LISTED ${prefix}: ${error.message}`),
   ];
@@ -26,7 +26,7 @@ export function presentPlan(plan: Plan, source: Driver, target: Driver): string[
 function describeCopies(plan: Plan): string {
   const total = totalOf(plan.toCopy);
   if (total.objects === 0) {
-    return 'nothing: the target has all of it';
+    return `nothing: the target has all ${plural('object', totalOf(plan.equal).objects)}`;
   }
   const tags = plan.toCopy['tag-current']?.objects ?? 0;
   const blobs = plan.toCopy['blob-data']?.objects ?? 0;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { corruptError } from '../drivers/body.ts';
 import type { ContentDigest, Driver } from '../drivers/driver.ts';
-import { DriverError } from '../drivers/errors.ts';
+import { DriverError, isDriverError } from '../drivers/errors.ts';
 import { canCopyFrom } from '../drivers/keys.ts';
 import { digestParts, type Digest } from '../layout/digest.ts';
 import { blobDataKey } from '../layout/paths.ts';
@@ -31,14 +31,35 @@ export async function copyBlob(
   }
   if (canCopyFrom(target, source)) {
     const etag = await proveAtSource(source, key, expectedDigest, signal);
-    await target.copyFrom?.({ identity: source.identity, key, sizeBytes, etag }, key, { signal });
-    return;
+    if (await copyWithinService(source, target, key, sizeBytes, etag, signal)) {
+      return;
+    }
   }
   await target.write(
     key,
     { sizeBytes, open: () => source.read(key, { signal }) },
     { expectedDigest, signal },
   );
+}
+
+/** False where the service cannot copy this object by itself after all, such as one too large for it. */
+async function copyWithinService(
+  source: Driver,
+  target: Driver,
+  key: string,
+  sizeBytes: number,
+  etag: string,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  try {
+    await target.copyFrom?.({ identity: source.identity, key, sizeBytes, etag }, key, { signal });
+    return true;
+  } catch (error) {
+    if (isDriverError(error, 'UNSUPPORTED')) {
+      return false;
+    }
+    throw error;
+  }
 }
 
 /** A small object whole, refusing one that is no longer of the size it was listed with. */

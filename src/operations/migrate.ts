@@ -97,10 +97,10 @@ async function carryOut(run: Run, plan: Plan, { concurrency, observer }: Migrate
       observer.phase(name, totals);
     }
   };
-  phase('copying blobs', blobTotals(plan));
+  phase(run.dryRun ? 'deciding on blobs' : 'copying blobs', blobTotals(plan));
   await forEachConcurrently(plan.blobs, concurrency, (copy) => copyPlanned(run, copy));
   await forEachConcurrently(plan.others, concurrency, (copy) => copyFile(run, copy));
-  phase('publishing repositories', { objects: linkCount(plan) });
+  phase(run.dryRun ? 'deciding on repositories' : 'publishing repositories', { objects: linkCount(plan) });
   await forEachConcurrently(plan.repositories, REPOSITORIES_AT_ONCE, (repository) =>
     publishRepository(run, repository),
   );

@@ -42,7 +42,7 @@ describe('Spool', () => {
     const before = new Set(folders());
     const spool = new Spool<string>(1);
     await spool.append('a private repository');
-    const [folder] = folders().filter((name) => !before.has(name));
+    const folder = folders().find((name) => !before.has(name));
     expect(folder).toBeDefined();
     const path = join(tmpdir(), folder ?? '', 'plan.ndjson');
     expect(statSync(path).mode & 0o077).toBe(0);
