@@ -5,6 +5,7 @@ import { copyObject } from './s3/copying.ts';
 import { DELETE_BATCH_SIZE, deleteObjects } from './s3/deleting.ts';
 import { openS3Http } from './s3/http.ts';
 import { listObjects, listOneFolder } from './s3/listing.ts';
+import { objectHeaders } from './s3/object-settings.ts';
 import { abortPendingUpload, listPendingUploads } from './s3/pending-uploads.ts';
 import { readObject, readSmallObject, statObject } from './s3/reading.ts';
 import { MIB, type S3Limits, type S3Store } from './s3/store.ts';
@@ -88,7 +89,7 @@ export async function openS3(options: S3Options): Promise<Driver> {
   const connection = await connectS3(options);
   const limits = limitsOf(options);
   const http = openS3Http(connection, options);
-  const store: S3Store = { connection, http, options, limits };
+  const store: S3Store = { connection, http, options, limits, objectHeaders: objectHeaders(options) };
   return {
     name: 's3',
     location: options.location,

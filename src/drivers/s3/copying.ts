@@ -138,7 +138,7 @@ async function checkUnchanged(
   }
 }
 
-/** Ceph RGW (16.2, seen on the wire) reads the condition from `x-amz-copy-if-match`, without `source` in the name. */
+/** Ceph RGW 16.2 takes the condition only from `x-amz-copy-if-match`, without `source` in the name. */
 function repeatConditionForRgw(command: CopyObjectCommand, condition: string): void {
   command.middlewareStack.add(
     (next) => (args) => {

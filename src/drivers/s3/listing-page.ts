@@ -29,41 +29,56 @@ export class ListingPageError extends Error {
 }
 
 /**
- * Reads a page from its XML text by scanning for the few elements that are needed: a tenth of the time
- * that an XML parser and an SDK take for it. It trusts nothing: an element that is missing, cut short or
- * not understood ends the listing, for a key that is passed over would later count as absent.
+ * Reads a page from its XML by scanning for the few elements that are needed: a tenth of the time that an XML
+ * parser and an SDK take for it. It trusts nothing: an element that is missing, cut short or not understood
+ * ends the listing, for a key that is passed over would later count as absent.
+ *
+ * The scan runs over a Latin-1 view of the bytes, in which an index is a byte offset. Keys and ETags are then
+ * taken from the bytes, because a slice of the view would keep the whole page in memory.
+ * @param body valid UTF-8.
  * @throws ListingPageError
  */
-export function scanListingPage(xml: string): ListingPage {
+export function scanListingPage(body: Buffer): ListingPage {
+  const xml = body.toString('latin1');
   if (!/^\s*(?:<\?xml[^>]*\?>)?\s*<ListBucketResult[\s>]/.test(xml)) {
     throw new ListingPageError('answered a listing with something else');
   }
-  if (!xml.trimEnd().endsWith('</ListBucketResult>')) {
+  if (!/<\/ListBucketResult>\s*$/.test(xml.slice(-100))) {
     throw new ListingPageError('sent a page of a listing that ends midway');
   }
   const isUrlEncoded = elementText(xml, 'EncodingType') === 'url';
   const objects: ListedObject[] = [];
-  for (const block of blocks(xml, 'Contents')) {
-    objects.push(scanObject(block, isUrlEncoded));
+  for (const range of elements(xml, '<Contents', '</Contents>')) {
+    objects.push(scanObject(body, xml, range, isUrlEncoded));
   }
   const folders: string[] = [];
-  for (const block of blocks(xml, 'CommonPrefixes')) {
-    folders.push(decodeKey(required(block, 'Prefix'), isUrlEncoded));
+  for (const range of elements(xml, '<CommonPrefixes', '</CommonPrefixes>')) {
+    folders.push(decodeKey(textOf(body, required(xml, '<Prefix>', range)), isUrlEncoded));
   }
   return { objects, folders, nextToken: scanNextToken(xml) };
 }
 
-function scanObject(block: string, isUrlEncoded: boolean): ListedObject {
-  const size = required(block, 'Size');
-  if (!/^\d+$/.test(size)) {
-    throw new ListingPageError(`listed a size that is not a number: ${size.slice(0, 40)}`);
+/** Byte offsets: the first one in, the last one out. */
+interface Range {
+  start: number;
+  end: number;
+}
+
+function scanObject(body: Buffer, xml: string, range: Range, isUrlEncoded: boolean): ListedObject {
+  const key = required(xml, '<Key>', range);
+  const size = required(xml, '<Size>', range);
+  const sizeText = xml.slice(size.start, size.end);
+  if (!/^\d+$/.test(sizeText)) {
+    throw new ListingPageError(`listed a size that is not a number: ${sizeText.slice(0, 40)}`);
   }
-  const etag = elementText(block, 'ETag');
-  const modifiedAtMs = Date.parse(elementText(block, 'LastModified') ?? '');
+  const etag = find(xml, '<ETag>', range);
+  const modified = find(xml, '<LastModified>', range);
+  const modifiedAtMs =
+    modified === undefined ? Number.NaN : Date.parse(xml.slice(modified.start, modified.end));
   return {
-    key: decodeKey(required(block, 'Key'), isUrlEncoded),
-    sizeBytes: Number(size),
-    etag: etag === undefined ? undefined : unquote(decodeXmlText(etag) ?? etag),
+    key: decodeKey(textOf(body, key), isUrlEncoded),
+    sizeBytes: Number(sizeText),
+    etag: etag === undefined ? undefined : decodeETag(textOf(body, etag)),
     modifiedAtMs: Number.isNaN(modifiedAtMs) ? undefined : modifiedAtMs,
   };
 }
@@ -73,39 +88,62 @@ export function unquote(etag: string): string {
   return etag.startsWith('"') && etag.endsWith('"') && etag.length > 1 ? etag.slice(1, -1) : etag;
 }
 
-/** What stands between each `<name>` and `</name>`. */
-function* blocks(xml: string, name: string): Generator<string> {
-  const close = `</${name}>`;
-  const start = `<${name}`;
-  for (let at = xml.indexOf(start); at !== -1;) {
-    const contentAt = at + start.length + 1;
-    const end = xml.indexOf(close, contentAt);
-    if (xml[contentAt - 1] !== '>' || end === -1) {
-      throw new ListingPageError(`sent a ${name} element that is not understood`);
+function decodeETag(text: string): string {
+  // The form in which nearly every store writes it.
+  if (text.startsWith('&quot;') && text.indexOf('&', 1) === text.length - 6 && text.endsWith('&quot;')) {
+    return text.slice(6, -6);
+  }
+  return unquote(decodeXmlText(text) ?? text);
+}
+
+/** What stands between each start tag and its end tag. */
+function* elements(xml: string, startTag: string, endTag: string): Generator<Range> {
+  for (let at = xml.indexOf(startTag); at !== -1;) {
+    const start = at + startTag.length + 1;
+    const end = xml.indexOf(endTag, start);
+    if (xml[start - 1] !== '>' || end === -1) {
+      throw new ListingPageError(`sent a ${startTag.slice(1)} element that is not understood`);
     }
-    yield xml.slice(contentAt, end);
-    at = xml.indexOf(start, end + close.length);
+    yield { start, end };
+    at = xml.indexOf(startTag, end + endTag.length);
   }
 }
 
+/** The text of an element within a range; a raw `<` is never part of a text. */
+function find(xml: string, startTag: string, { start, end }: Range): Range | undefined {
+  const at = xml.indexOf(startTag, start);
+  if (at === -1 || at >= end) {
+    return undefined;
+  }
+  const textStart = at + startTag.length;
+  const textEnd = xml.indexOf('<', textStart);
+  return xml[textEnd + 1] === '/' ? { start: textStart, end: textEnd } : undefined;
+}
+
+function required(xml: string, startTag: string, range: Range): Range {
+  const found = find(xml, startTag, range);
+  if (found === undefined) {
+    throw new ListingPageError(
+      `sent a page of a listing in which a ${startTag.slice(1, -1)} element is missing`,
+    );
+  }
+  return found;
+}
+
+function textOf(body: Buffer, { start, end }: Range): string {
+  return body.toString('utf8', start, end);
+}
+
 function scanNextToken(xml: string): string | undefined {
-  const isTruncated = required(xml, 'IsTruncated').trim().toLowerCase();
+  const isTruncated = (elementText(xml, 'IsTruncated') ?? '').trim().toLowerCase();
   if (isTruncated === 'false') {
     return undefined;
   }
   const token = decodeXmlText(elementText(xml, 'NextContinuationToken') ?? '');
   if (isTruncated !== 'true' || token === undefined || token === '') {
-    throw new ListingPageError('says that a listing goes on, but not how (it may lack ListObjectsV2)');
+    throw new ListingPageError('does not say whether or how a listing goes on (it may lack ListObjectsV2)');
   }
   return token;
-}
-
-function required(xml: string, name: string): string {
-  const text = elementText(xml, name);
-  if (text === undefined) {
-    throw new ListingPageError(`sent a page of a listing in which a ${name} element is missing`);
-  }
-  return text;
 }
 
 /**

@@ -100,13 +100,14 @@ function readPage(store: S3Store, body: Uint8Array, details: DriverErrorDetails)
   if (!isUtf8(body)) {
     throw badListing(store, 'sent a page of a listing that is not UTF-8', details);
   }
-  const xml = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   try {
-    return scanListingPage(xml);
+    return scanListingPage(bytes);
   } catch (error) {
     if (!(error instanceof ListingPageError)) {
       throw error;
     }
+    const xml = bytes.toString('utf8', 0, 4096);
     if (/^\s*(?:<\?xml[^>]*\?>)?\s*<Error[\s>]/.test(xml)) {
       throw refusalError(store.connection.place, parseRefusal(200, {}, xml), details);
     }
@@ -121,12 +122,15 @@ function readPage(store: S3Store, body: Uint8Array, details: DriverErrorDetails)
  */
 function toObjectStat(store: S3Store, object: ListedObject): ObjectStat {
   const { root, encrypt, keyId } = store.options;
-  const { etag } = object;
-  const stat: ObjectStat = { ...object, key: object.key.slice(root.length) };
-  if (etag !== undefined && encrypt !== true && keyId === undefined && isMd5(etag)) {
-    stat.md5 = etag;
-  }
-  return stat;
+  const { key, sizeBytes, etag, modifiedAtMs } = object;
+  const isMd5Known = etag !== undefined && encrypt !== true && keyId === undefined && isMd5(etag);
+  return {
+    key: root === '' ? key : key.slice(root.length),
+    sizeBytes,
+    modifiedAtMs,
+    etag,
+    md5: isMd5Known ? etag : undefined,
+  };
 }
 
 /** Whether an ETag has the form of an MD5; that of a multipart upload ends in `-` and the number of parts. */
@@ -134,11 +138,14 @@ export function isMd5(etag: string): boolean {
   return /^[\da-f]{32}$/.test(etag);
 }
 
+const ABOVE_SURROGATES = /[\ud800-\uffff]/;
+
 /** Checks that each key comes after the one before. */
 function ascending(store: S3Store, details: DriverErrorDetails): (key: string) => void {
   let last: string | undefined;
   return (key) => {
-    if (last !== undefined && compareKeys(last, key) >= 0) {
+    // JavaScript's own comparison is faster and the same wherever no surrogate meets a character above it.
+    if (last !== undefined && !(last < key && !ABOVE_SURROGATES.test(key)) && compareKeys(last, key) >= 0) {
       throw badListing(store, `listed ${JSON.stringify(key)} after ${JSON.stringify(last)}`, details);
     }
     last = key;

@@ -6,7 +6,6 @@ import { toDriverError } from './failures.ts';
 import { UNSIGNED_PAYLOAD } from './http.ts';
 import { interruptible } from './interruptible.ts';
 import { toStoredKey } from './keys.ts';
-import { objectHeaders } from './object-settings.ts';
 import { describeCall, MIB, type S3Store } from './store.ts';
 import { uploadInParts } from './upload.ts';
 
@@ -101,10 +100,13 @@ async function put(
   { content, sizeBytes, sha256, isProven, signal }: PutContent,
   details: DriverErrorDetails,
 ): Promise<void> {
-  const headers = objectHeaders(store.options);
-  if (sha256 !== undefined) {
-    headers['x-amz-checksum-sha256'] = Buffer.from(sha256, 'hex').toString('base64');
-  }
+  const headers =
+    sha256 === undefined
+      ? store.objectHeaders
+      : {
+          ...store.objectHeaders,
+          'x-amz-checksum-sha256': Buffer.from(sha256, 'hex').toString('base64'),
+        };
   const payloadSha256 = sha256 ?? UNSIGNED_PAYLOAD;
   try {
     const answer = await store.http.send(

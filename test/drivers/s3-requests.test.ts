@@ -1,0 +1,500 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Driver, WriteOptions } from '../../src/drivers/driver.ts';
+import { DriverError } from '../../src/drivers/errors.ts';
+import { openS3, type S3Retry } from '../../src/drivers/s3.ts';
+import { listAll, readAll } from './contract.ts';
+import {
+  errorReply,
+  listPage,
+  SECRET,
+  startLocalServer,
+  type LocalServer,
+  type Reply,
+  type SeenRequest,
+} from './s3-local-server.ts';
+
+const MIB = 1024 * 1024;
+let server: LocalServer;
+
+beforeAll(async () => {
+  server = await startLocalServer();
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+afterAll(async () => {
+  await server.stop();
+});
+
+async function failureOf(promise: Promise<unknown> | undefined): Promise<DriverError> {
+  const outcome: unknown = await Promise.resolve(promise).then(
+    () => 'no error',
+    (error: unknown) => error,
+  );
+  if (outcome instanceof DriverError) {
+    return outcome;
+  }
+  throw new Error(`Expected a DriverError, got ${String(outcome)}`);
+}
+
+const sha256 = (content: Uint8Array) =>
+  ({ algorithm: 'sha256', hex: createHash('sha256').update(content).digest('hex') }) as const;
+
+function streamOf(content: Uint8Array) {
+  return {
+    sizeBytes: content.byteLength,
+    async *open() {
+      for (let start = 0; start < content.byteLength; start += 100_000) {
+        yield content.subarray(start, start + 100_000);
+      }
+    },
+  };
+}
+
+/** Answers as a store with multipart uploads does; `override` may answer first. */
+function multipartStore(override: (request: SeenRequest) => Reply | undefined = () => undefined) {
+  return (request: SeenRequest): Reply => {
+    const { method, path } = request;
+    const replies: [boolean, Reply][] = [
+      [
+        method === 'POST' && path.includes('uploads'),
+        { body: '<InitiateMultipartUploadResult><UploadId>U1</UploadId></InitiateMultipartUploadResult>' },
+      ],
+      [method === 'DELETE', { status: 204 }],
+      [
+        method === 'PUT' && request.headers['x-amz-copy-source'] !== undefined,
+        { body: '<CopyPartResult><ETag>"p"</ETag></CopyPartResult>' },
+      ],
+      [method === 'PUT', { headers: { etag: '"p"' } }],
+      [method === 'HEAD', { headers: { etag: '"e"' } }],
+      [
+        method === 'POST',
+        { body: '<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>' },
+      ],
+    ];
+    return override(request) ?? replies.find(([matches]) => matches)?.[1] ?? { status: 400 };
+  };
+}
+
+const abortsSeen = () =>
+  server.requests.filter(({ method, path }) => method === 'DELETE' && path.includes('uploadId=U1'));
+
+describe('what a PUT says', () => {
+  it.each([
+    ['bytes', randomBytes(71), (content: Uint8Array) => content],
+    ['a small stream', randomBytes(200_000), streamOf],
+    ['a long stream', randomBytes(2 * MIB), streamOf],
+  ])('of %s: its length and its digest, in both headers that stores check', async (_, content, body) => {
+    server.answerWith(() => ({}));
+    const driver = await server.open();
+    const digest = sha256(content);
+    await driver.write('key', body(content), { expectedDigest: digest });
+    expect(server.requests).toHaveLength(1);
+    const { method, path, headers, body: sent } = server.requests[0] ?? {};
+    expect({ method, path }).toEqual({ method: 'PUT', path: '/bucket/key' });
+    expect(headers).toMatchObject({
+      'content-length': String(content.byteLength),
+      'x-amz-content-sha256': digest.hex,
+      'x-amz-checksum-sha256': createHash('sha256').update(content).digest('base64'),
+    });
+    expect(sent?.equals(content)).toBe(true);
+  });
+
+  it('of a long stream without a digest: that its payload is not signed', async () => {
+    server.answerWith(() => ({}));
+    const driver = await server.open();
+    await driver.write('key', streamOf(randomBytes(2 * MIB)));
+    expect(server.requests[0]?.headers).toMatchObject({ 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' });
+  });
+
+  it.each([
+    [{ encrypt: true }, { 'x-amz-server-side-encryption': 'AES256' }],
+    [
+      { encrypt: true, keyId: 'key-1' },
+      {
+        'x-amz-server-side-encryption': 'aws:kms',
+        'x-amz-server-side-encryption-aws-kms-key-id': 'key-1',
+      },
+    ],
+    [{ storageClass: 'STANDARD_IA' }, { 'x-amz-storage-class': 'STANDARD_IA' }],
+    [{ objectAcl: 'bucket-owner-full-control' }, { 'x-amz-acl': 'bucket-owner-full-control' }],
+  ])('%j: the same on PUT, CreateMultipartUpload and CopyObject', async (options, expected) => {
+    const copied = { body: '<CopyObjectResult><ETag>"e"</ETag></CopyObjectResult>' };
+    const isCopy = ({ headers }: SeenRequest) => headers['x-amz-copy-source'] !== undefined;
+    server.answerWith(multipartStore((request) => (isCopy(request) ? copied : undefined)));
+    const driver = await server.open({ ...options, singlePutMaxBytes: MIB, partSizeBytes: 5 * MIB });
+    await driver.write('put', randomBytes(5));
+    await driver.write('parts', streamOf(randomBytes(6 * MIB)));
+    await driver.copyFrom?.({ identity: driver.identity, key: 'put', sizeBytes: 5, etag: 'e' }, 'copy');
+    const bearing = server.requests.filter(
+      (request) => request.path.includes('/put') || request.path.includes('?uploads') || isCopy(request),
+    );
+    expect(bearing).toHaveLength(3);
+    for (const { headers } of bearing) {
+      expect(headers).toMatchObject(expected);
+    }
+  });
+
+  it('sends no settings where none are given, and none for the storage class NONE', async () => {
+    server.answerWith(() => ({}));
+    const driver = await server.open({ storageClass: 'NONE', keyId: 'unused without encrypt' });
+    await driver.write('put', randomBytes(5));
+    const names = Object.keys(server.requests[0]?.headers ?? {});
+    expect(names.filter((name) => /encryption|storage-class|acl/.test(name))).toEqual([]);
+  });
+
+  it.each([
+    ['another digest', { expectedDigest: sha256(new Uint8Array()) }, 'CORRUPT'],
+    [
+      'another SHA-512',
+      { expectedDigest: { algorithm: 'sha512', hex: '00'.repeat(64) } } as const,
+      'CORRUPT',
+    ],
+  ])('never sends the end of a stream that has %s', async (_, options: WriteOptions, code) => {
+    server.answerWith(() => ({}));
+    const driver = await server.open();
+    expect((await failureOf(driver.write('key', streamOf(randomBytes(2 * MIB)), options))).code).toBe(code);
+    await driver.close();
+    expect(server.requests.filter(({ isComplete }) => isComplete)).toEqual([]);
+  });
+});
+
+describe('the wire', () => {
+  it('carries every byte of a key that is not unreserved as %XX, and normalises nothing', async () => {
+    server.answerWith(() => ({}));
+    const driver = await server.open({ root: 'r//' });
+    await driver.write("/a//b/../ü?#+&=%41 '()*!~", randomBytes(1));
+    expect(server.requests[0]?.path).toBe(
+      '/bucket/r///a//b/../%C3%BC%3F%23%2B%26%3D%2541%20%27%28%29%2A%21~',
+    );
+  });
+
+  it('addresses the bucket in the host of AWS', async () => {
+    const location = 's3://bucket';
+    const base = { bucket: 'bucket', root: '', location, accessKeyId: 'A', secretAccessKey: SECRET };
+    const frankfurt = await openS3({ ...base, region: 'eu-central-1' });
+    const beijing = await openS3({ ...base, region: 'cn-north-1' });
+    expect(frankfurt.identity).toEqual({ service: 's3:aws', container: 'bucket', root: '' });
+    expect(beijing.identity.service).toBe('s3:aws-cn');
+    expect((await server.open()).identity.service).toBe(`s3:${server.endpoint.replace('http://', '')}`);
+    await expect(openS3({ ...base, bucket: 'x--use1-az4--x-s3', region: 'us-east-1' })).rejects.toMatchObject(
+      {
+        code: 'UNSUPPORTED',
+      },
+    );
+  });
+});
+
+describe('refusals', () => {
+  it('of too many requests carry the time to wait', async () => {
+    server.answerWith(() => errorReply(503, 'SlowDown', { 'retry-after': '7' }));
+    const driver = await server.open();
+    const failure = await failureOf(driver.write('key', randomBytes(3)));
+    expect(failure).toMatchObject({ code: 'RATE_LIMITED', retryable: true, retryAfterMs: 7000, key: 'key' });
+    expect(server.requests).toHaveLength(1);
+  });
+
+  it('name the region that a bucket is in', async () => {
+    server.answerWith(() => errorReply(301, 'PermanentRedirect', { 'x-amz-bucket-region': 'eu-north-1' }));
+    const driver = await server.open();
+    expect((await failureOf(listAll(driver))).message).toContain('region=eu-north-1');
+    expect((await failureOf(driver.stat('key'))).message).toContain('region=eu-north-1');
+  });
+
+  it('of a HEAD are explained by a listing', async () => {
+    const driver = await server.open();
+    server.answerWith(({ method }) =>
+      method === 'HEAD' ? { status: 404 } : errorReply(404, 'NoSuchBucket'),
+    );
+    expect((await failureOf(driver.stat('key'))).code).toBe('STORE_NOT_FOUND');
+    server.answerWith(({ method }) =>
+      method === 'HEAD' ? { status: 400 } : errorReply(400, 'ExpiredToken'),
+    );
+    expect((await failureOf(driver.stat('key'))).code).toBe('UNAUTHENTICATED');
+    server.answerWith(({ method }) => (method === 'HEAD' ? { status: 403 } : { body: listPage([]) }));
+    expect((await failureOf(driver.stat('key'))).code).toBe('PERMISSION_DENIED');
+    server.answerWith(({ method }) => (method === 'HEAD' ? { status: 404 } : { body: listPage([]) }));
+    expect(await driver.stat('key')).toBeUndefined();
+  });
+
+  it('of a digest that was proven before it was sent may be tried again', async () => {
+    server.answerWith(() => errorReply(400, 'XAmzContentSHA256Mismatch'));
+    const driver = await server.open();
+    const content = randomBytes(10);
+    const failure = await failureOf(driver.write('key', content, { expectedDigest: sha256(content) }));
+    expect(failure).toMatchObject({ code: 'CORRUPT', retryable: true });
+  });
+
+  it('hold nothing of the request, whose headers are secrets', async () => {
+    server.answerWith(() => errorReply(403, 'AccessDenied'));
+    const driver = await server.open({ sessionToken: 'the-session-token' });
+    const failures = await Promise.all(
+      [listAll(driver), driver.delete(['x'])].map((promise) => failureOf(promise)),
+    );
+    for (const failure of failures) {
+      const shown = inspect(failure, { depth: 20, showHidden: true });
+      expect(failure.code).toBe('PERMISSION_DENIED');
+      expect(shown).not.toMatch(/the-session-token|the-secret-key|Signature=/);
+    }
+  });
+});
+
+describe('connections', () => {
+  it('that nobody accepts are told by the endpoint', async () => {
+    const gone = await startLocalServer();
+    await gone.stop();
+    const driver = await server.open({ endpoint: gone.endpoint });
+    const failure = await failureOf(driver.stat('key'));
+    expect(failure).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    expect(failure.message).toContain(gone.endpoint);
+  });
+
+  it('that break in the middle of a body are no end of it', async () => {
+    const headers = { 'content-length': '1000' };
+    server.answerWith(() => ({ headers, body: Buffer.alloc(500), thenReset: true }));
+    const driver = await server.open();
+    expect(await failureOf(readAll(driver, 'key'))).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    expect(await failureOf(driver.readSmall('key', 1000))).toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it('that say nothing are left when the signal is aborted', async () => {
+    server.answerWith(() => ({ silent: true }));
+    const driver = await server.open();
+    const asked = [
+      (signal: AbortSignal) => driver.stat('x', { signal }),
+      (signal: AbortSignal) => driver.write('x', streamOf(randomBytes(2 * MIB)), { signal }),
+      (signal: AbortSignal) => driver.delete(['x'], { signal }),
+    ];
+    for (const ask of asked) {
+      const controller = new AbortController();
+      server.answerWith(() => {
+        controller.abort();
+        return { silent: true };
+      });
+      expect((await failureOf(ask(controller.signal))).code).toBe('ABORTED');
+    }
+  });
+
+  it('are made only when the driver is used, and want credentials then', async () => {
+    vi.stubEnv('AWS_ACCESS_KEY_ID', '');
+    vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true');
+    vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', '/nonexistent');
+    vi.stubEnv('AWS_CONFIG_FILE', '/nonexistent');
+    server.answerWith(() => ({}));
+    const { endpoint } = server;
+    const driver = await openS3({ bucket: 'bucket', root: '', location: 's3://bucket', endpoint });
+    for (const promise of [driver.stat('x'), driver.delete(['x'])]) {
+      const failure = await failureOf(promise);
+      expect(failure).toMatchObject({ code: 'UNAUTHENTICATED', retryable: false });
+      expect(failure.message).toContain('AWS_ACCESS_KEY_ID');
+    }
+    expect(server.requests).toEqual([]);
+    await driver.close();
+  });
+});
+
+describe('a listing', () => {
+  const pages = (...bodies: string[]) => {
+    let next = 0;
+    return () => ({ body: bodies[Math.min(next++, bodies.length - 1)] ?? '' });
+  };
+
+  it('goes on with the token of the page before', async () => {
+    server.answerWith(pages(listPage(['a'], 'to/ken+='), listPage([], 't2'), listPage(['b'])));
+    const driver = await server.open();
+    expect((await listAll(driver)).map(({ key }) => key)).toEqual(['a', 'b']);
+    expect(server.requests[1]?.path).toContain('continuation-token=to%2Fken%2B%3D');
+    expect(server.requests[2]?.path).toContain('continuation-token=t2');
+  });
+
+  it.each([
+    ['out of order', pages(listPage(['b', 'a']))],
+    ['with a key twice', pages(listPage(['a'], 't'), listPage(['a']))],
+    ['that goes in circles', pages(listPage([], 't'), listPage([], 't'))],
+    ['cut short', pages(listPage(['a', 'b']).slice(0, -10))],
+    ['that is a web page', pages('<html><body>Sign in to the hotel</body></html>')],
+    ['that is empty', pages('')],
+  ])('%s is not believed', async (_, answer) => {
+    server.answerWith(answer);
+    const driver = await server.open();
+    expect((await failureOf(listAll(driver))).code).toBe('BAD_LISTING');
+  });
+
+  it('of keys under another prefix is not believed', async () => {
+    server.answerWith(pages(listPage(['a', 'b'])));
+    const driver = await server.open();
+    expect((await failureOf(listAll(driver, 'a'))).code).toBe('BAD_LISTING');
+  });
+
+  it('that is an error in spite of its status is that error', async () => {
+    server.answerWith(() => ({ ...errorReply(200, 'SlowDown'), status: 200 }));
+    const driver = await server.open();
+    expect((await failureOf(listAll(driver))).code).toBe('RATE_LIMITED');
+  });
+});
+
+describe('stat', () => {
+  const full = createHash('sha256').update('x').digest();
+
+  it.each([
+    [
+      'a whole object',
+      { etag: '"0123456789abcdef0123456789abcdef"', 'x-amz-checksum-sha256': full.toString('base64') },
+      { md5: '0123456789abcdef0123456789abcdef', sha256: full.toString('hex') },
+    ],
+    [
+      'one of parts',
+      {
+        etag: '"0123456789abcdef0123456789abcdef-3"',
+        'x-amz-checksum-sha256': `${full.toString('base64')}-3`,
+      },
+      { md5: undefined, sha256: undefined },
+    ],
+    [
+      'one with a composite checksum',
+      { 'x-amz-checksum-sha256': full.toString('base64'), 'x-amz-checksum-type': 'COMPOSITE' },
+      { sha256: undefined },
+    ],
+    [
+      'one under a KMS key',
+      { etag: '"0123456789abcdef0123456789abcdef"', 'x-amz-server-side-encryption': 'aws:kms' },
+      { etag: '0123456789abcdef0123456789abcdef', md5: undefined },
+    ],
+  ])('claims of %s only what the store computed over all of it', async (_, headers, expected) => {
+    server.answerWith(() => ({ headers: { ...headers, 'content-length': '1' } }));
+    const driver = await server.open();
+    const stat = await driver.stat('key');
+    expect({ ...expected, ...stat }).toMatchObject(expected);
+    expect(server.requests[0]?.headers).toMatchObject({ 'x-amz-checksum-mode': 'ENABLED' });
+  });
+});
+
+describe('a multipart upload', () => {
+  const openSmall = (options = {}): Promise<Driver> =>
+    server.open({ singlePutMaxBytes: MIB, partSizeBytes: 5 * MIB, ...options });
+  const content = randomBytes(12 * MIB);
+
+  it('whose completion is an error in spite of its status fails and is aborted', async () => {
+    const completes = ({ method, path }: SeenRequest) => method === 'POST' && path.includes('uploadId=U1');
+    server.answerWith(
+      multipartStore((request) =>
+        completes(request) ? { ...errorReply(200, 'AccessDenied'), status: 200 } : undefined,
+      ),
+    );
+    const driver = await openSmall();
+    expect((await failureOf(driver.write('key', streamOf(content)))).code).toBe('PERMISSION_DENIED');
+    expect(abortsSeen()).toHaveLength(1);
+  });
+
+  it('is not completed with another digest, but aborted', async () => {
+    server.answerWith(multipartStore());
+    const driver = await openSmall();
+    const expectedDigest = sha256(new Uint8Array());
+    expect((await failureOf(driver.write('key', streamOf(content), { expectedDigest }))).code).toBe(
+      'CORRUPT',
+    );
+    expect(
+      server.requests.filter(({ path }) => /^[^?]*\?uploadId=/.test(path)).map(({ method }) => method),
+    ).toEqual(['DELETE']);
+  });
+
+  it('tells of each retry of a part', async () => {
+    let failures = 0;
+    const isPart = ({ path }: SeenRequest) => path.includes('partNumber=2');
+    server.answerWith(
+      multipartStore((request) => {
+        failures += isPart(request) ? 1 : 0;
+        return isPart(request) && failures === 1 ? errorReply(503, 'SlowDown') : undefined;
+      }),
+    );
+    const retries: S3Retry[] = [];
+    const driver = await openSmall({ onRetry: (retry: S3Retry) => retries.push(retry) });
+    await driver.write('key', streamOf(content), { expectedDigest: sha256(content) });
+    expect(retries.map(({ operation, attempt, error }) => [operation, attempt, error.code])).toEqual([
+      ['UploadPartCommand', 1, 'RATE_LIMITED'],
+    ]);
+    expect(abortsSeen()).toEqual([]);
+  });
+
+  it('that cannot even be aborted says that it stays', async () => {
+    const refuse = ({ method, path }: SeenRequest) => method === 'DELETE' || path.includes('partNumber');
+    server.answerWith(
+      multipartStore((request) => (refuse(request) ? errorReply(403, 'AccessDenied') : undefined)),
+    );
+    const driver = await openSmall();
+    const failure = await failureOf(driver.write('key', streamOf(content)));
+    expect(failure.code).toBe('PERMISSION_DENIED');
+    expect(failure.message).toContain('U1 could not be aborted');
+  });
+});
+
+describe('a server-side copy', () => {
+  it('that is an error in spite of its status fails', async () => {
+    server.answerWith(() => ({ ...errorReply(200, 'AccessDenied'), status: 200 }));
+    const driver = await server.open();
+    const source = { identity: driver.identity, key: 'from', sizeBytes: 5, etag: 'e' };
+    expect((await failureOf(driver.copyFrom?.(source, 'to'))).code).toBe('PERMISSION_DENIED');
+  });
+
+  it('names its source byte for byte, and the version that it wants', async () => {
+    server.answerWith(() => ({ body: '<CopyObjectResult><ETag>"e"</ETag></CopyObjectResult>' }));
+    const driver = await server.open();
+    const identity = { ...driver.identity, container: 'other', root: 'röt/' };
+    await driver.copyFrom?.({ identity, key: 'a b+%41', sizeBytes: 5, etag: 'e' }, 'to');
+    expect(server.requests[0]?.headers).toMatchObject({
+      'x-amz-copy-source': 'other/r%C3%B6t/a%20b%2B%2541',
+      'x-amz-copy-source-if-match': '"e"',
+    });
+  });
+
+  it('in parts covers every byte once, and is aborted when a part fails', async () => {
+    server.answerWith(multipartStore());
+    const driver = await server.open({ copyMaxBytes: MIB, copyPartBytes: 5 * MIB });
+    const source = { identity: driver.identity, key: 'from', sizeBytes: 11 * MIB, etag: 'e' };
+    await driver.copyFrom?.(source, 'to');
+    const ranges = server.requests.flatMap(({ headers }) => headers['x-amz-copy-source-range'] ?? []);
+    expect(ranges.sort()).toEqual(['bytes=0-5242879', 'bytes=10485760-11534335', 'bytes=5242880-10485759']);
+
+    const isSecond = ({ path }: SeenRequest) => path.includes('partNumber=2');
+    server.answerWith(
+      multipartStore((request) => (isSecond(request) ? errorReply(412, 'PreconditionFailed') : undefined)),
+    );
+    expect((await failureOf(driver.copyFrom?.(source, 'to'))).code).toBe('PRECONDITION_FAILED');
+    expect(abortsSeen()).toHaveLength(1);
+  });
+});
+
+describe('delete', () => {
+  it('proves its list of keys by Content-MD5 alone, a thousand keys at a time', async () => {
+    server.answerWith(() => ({ body: '<DeleteResult></DeleteResult>' }));
+    const driver = await server.open();
+    expect(await driver.delete(Array.from({ length: 1001 }, (_, index) => `k${index}`))).toEqual([]);
+    expect(server.requests.map(({ body }) => body.toString().split('<Key>').length - 1)).toEqual([1000, 1]);
+    for (const { headers, body } of server.requests) {
+      expect(headers['content-md5']).toBe(createHash('md5').update(body).digest('base64'));
+      expect(Object.keys(headers).filter((name) => name.includes('checksum'))).toEqual([]);
+    }
+  });
+
+  it('returns the keys that an answer of 200 names as failed, absent ones aside', async () => {
+    const failed = (key: string, code: string) => `<Error><Key>${key}</Key><Code>${code}</Code></Error>`;
+    server.answerWith(() => ({
+      body: `<DeleteResult>${failed('r/kept&amp;', 'AccessDenied')}${failed('r/gone', 'NoSuchKey')}</DeleteResult>`,
+    }));
+    const driver = await server.open({ root: 'r/' });
+    const failures = await driver.delete(['kept&', 'gone', 'deleted']);
+    expect(failures).toMatchObject([{ key: 'kept&', error: { code: 'PERMISSION_DENIED' } }]);
+  });
+
+  it('goes key by key where XML cannot carry a key or the store has no batches', async () => {
+    server.answerWith(({ method }) =>
+      method === 'POST' ? errorReply(501, 'NotImplemented') : { status: 204 },
+    );
+    const driver = await server.open();
+    expect(await driver.delete(['bell\u0007', 'plain'])).toEqual([]);
+    const deleted = server.requests.filter(({ method }) => method === 'DELETE').map(({ path }) => path);
+    expect(deleted.sort()).toEqual(['/bucket/bell%07', '/bucket/plain']);
+  });
+});
