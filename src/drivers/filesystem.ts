@@ -7,6 +7,7 @@ import { provenBody, throwIfAborted } from './body.ts';
 import type { Body, CallOptions, DeleteFailure, Driver, ObjectStat, WriteOptions } from './driver.ts';
 import { DriverError } from './errors.ts';
 import { filesystemError, systemCode } from './filesystem/errors.ts';
+import { openSmallReader } from './filesystem/read-small.ts';
 import { listOneFolder, walkFiles } from './filesystem/walk.ts';
 import { openWriter } from './filesystem/write.ts';
 
@@ -35,6 +36,8 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
     root,
     process.geteuid?.() === 0 ? { uid: rootStats.uid, gid: rootStats.gid } : undefined,
   );
+
+  const readSmallFile = openSmallReader();
 
   /** An unmounted or replaced root makes every file look absent; that must never pass for an empty store. */
   function assertRootUnchanged(operation: string): void {
@@ -110,25 +113,34 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
         await file.close();
       }
     } catch (error) {
-      throw filesystemError(error, 'read', root + key, key);
+      throw readError(error, key);
     }
   }
 
-  async function readSmall(key: string, maxBytes: number, options: CallOptions = {}): Promise<Uint8Array> {
-    const chunks: Uint8Array[] = [];
-    let sizeBytes = 0;
-    for await (const chunk of read(key, options)) {
-      sizeBytes += chunk.byteLength;
-      if (sizeBytes > maxBytes) {
-        throw new DriverError(
-          'CHANGED',
-          `${root}${key} has more than the ${maxBytes} bytes expected.`,
-          describe('readSmall', key),
-        );
+  async function readSmall(key: string, maxBytes: number, { signal }: CallOptions = {}): Promise<Uint8Array> {
+    throwIfAborted(signal, describe('readSmall', key));
+    assertReadable(key);
+    try {
+      const file = await readSmallFile(root + key, maxBytes);
+      if ('bytes' in file) {
+        return file.bytes;
       }
-      chunks.push(chunk);
+      throw new DriverError(
+        'CHANGED',
+        `${root}${key} has ${file.tooLargeBytes} bytes, more than the ${maxBytes} expected.`,
+        describe('readSmall', key),
+      );
+    } catch (error) {
+      throw readError(error, key);
     }
-    return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
+  }
+
+  /** What is absent counts as absent only while the root is what it was. */
+  function readError(error: unknown, key: string): unknown {
+    if (systemCode(error) === 'ENOENT') {
+      assertRootUnchanged('read');
+    }
+    return filesystemError(error, 'read', root + key, key);
   }
 
   async function write(
@@ -140,7 +152,11 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
     throwIfAborted(signal, details);
     const reason = invalidKeyReason(key);
     if (reason !== undefined) {
-      throw new DriverError('INVALID_KEY', `${JSON.stringify(key)} cannot be a file: ${reason}.`, details);
+      throw new DriverError(
+        'INVALID_KEY',
+        `${JSON.stringify(key)} cannot be a file: ${reason}. Rename it at the source, or leave it out.`,
+        details,
+      );
     }
     assertRootUnchanged('write');
     try {
@@ -215,7 +231,7 @@ function resolveRoot(given: string): { root: string; stats: Stats } {
     if (systemCode(error) === 'ENOENT') {
       throw new DriverError(
         'STORE_NOT_FOUND',
-        `${given} does not exist: check the path and that its disk is mounted.`,
+        `${given} does not exist: check the path and that its disk is mounted, or create the folder if the store is new.`,
         {
           ...details,
           cause: error,

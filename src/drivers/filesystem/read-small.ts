@@ -1,0 +1,66 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+
+/** A file that is larger than asked for is not read at all. */
+export type SmallFile = { bytes: Uint8Array } | { tooLargeBytes: number };
+
+/** A local disk with a warm cache takes 0.02 ms, a network file system 0.5 ms and more. */
+const SLOW_MS = 0.5;
+/** More slow calls than this, and it is no single stall or preemption. */
+const SLOW_SHARE_MAX = 0.6;
+const NEW_SAMPLE_WEIGHT = 0.02;
+
+/**
+ * Reads small files whole. A registry is mostly links of 71 bytes, and for those the asynchronous calls cost
+ * far more than the disk: open, fstat, read and close were two thirds of the CPU of a first copy to S3.
+ * So files are read synchronously for as long as that is fast, and asynchronously once it shows that calls
+ * wait for something, as on a network file system, where they would hold up everything else.
+ */
+export function openSmallReader() {
+  let slowShare = 0;
+
+  return async function readSmallFile(path: string, maxBytes: number): Promise<SmallFile> {
+    if (slowShare > SLOW_SHARE_MAX) {
+      return readAsync(path, maxBytes);
+    }
+    const startedAtMs = performance.now();
+    try {
+      return readBlocking(path, maxBytes);
+    } finally {
+      const isSlow = performance.now() - startedAtMs > SLOW_MS ? 1 : 0;
+      slowShare += (isSlow - slowShare) * NEW_SAMPLE_WEIGHT;
+    }
+  };
+}
+
+function readBlocking(path: string, maxBytes: number): SmallFile {
+  const file = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(file);
+    if (size > maxBytes) {
+      return { tooLargeBytes: size };
+    }
+    const bytes = Buffer.allocUnsafe(size);
+    let seenBytes = 0;
+    while (seenBytes < size) {
+      const count = readSync(file, bytes, seenBytes, size - seenBytes, seenBytes);
+      if (count === 0) {
+        break;
+      }
+      seenBytes += count;
+    }
+    return { bytes: bytes.subarray(0, seenBytes) };
+  } finally {
+    closeSync(file);
+  }
+}
+
+async function readAsync(path: string, maxBytes: number): Promise<SmallFile> {
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    return size > maxBytes ? { tooLargeBytes: size } : { bytes: await file.readFile() };
+  } finally {
+    await file.close();
+  }
+}
