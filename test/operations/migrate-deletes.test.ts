@@ -100,6 +100,27 @@ describe('migrate --delete', () => {
     expect(others.filter((key) => !target.objects.has(key))).toEqual([]);
   });
 
+  it('deletes only in the selected repositories', async () => {
+    const registry = new RegistryBuilder();
+    const target = openMemory();
+    for (const name of ['in/one', 'out/two']) {
+      registry.push(name, 'v1', registry.image());
+      registry.push(name, 'v2', registry.image());
+    }
+    registry.lockfile('filesystem-in-use');
+    await runMigrate(memoryOf(registry.objects), target);
+    const before = new Map(target.objects);
+    for (const name of ['in/one', 'out/two']) {
+      registry.untag(name, 'v2');
+    }
+    registry.objects.delete('docker/registry/lockfiles/filesystem-in-use');
+    const selects = (name: string) => name.startsWith('in/');
+    await runMigrate(memoryOf(registry.objects), target, { delete: deleteAnything, selects });
+    const gone = [...before.keys()].filter((key) => !target.objects.has(key));
+    expect(gone.length).toBe(2);
+    expect(gone.every((key) => key.includes('in/one/_manifests/tags/v2/'))).toBe(true);
+  });
+
   it('removes temporary files of an interrupted run, and nobody else’s', async () => {
     const { registry, target } = await migrated();
     const uuid = '01234567-89ab-4def-8123-456789abcdef';
@@ -255,6 +276,16 @@ describe('migrate --delete', () => {
       await expectRefused(source, target, 'TOO_MANY_DELETES', { max: { objects: 2 } });
       const result = await runMigrate(source, target, { delete: { max: { objects: 3 } } });
       expect(totalOf(result.tally.deleted).objects).toBe(3);
+    });
+
+    it('only the target belongs to a registry with a metadata database', async () => {
+      const { registry, target } = await migrated();
+      target.objects.set(
+        'docker/registry/lockfiles/database-in-use',
+        new TextEncoder().encode('{"version":1}'),
+      );
+      const message = await expectRefused(memoryOf(registry.objects), target, 'STORES_SWAPPED');
+      expect(message).toContain('database-in-use');
     });
 
     it('source and target are the same store', async () => {

@@ -2,6 +2,7 @@ import type { CallOptions, Driver } from '../../drivers/driver.ts';
 import { overlap } from '../../drivers/keys.ts';
 import { SafetyRefusal } from '../errors.ts';
 import { assertRegistryRoot } from '../registry-root.ts';
+import { lockfileKey } from '../../layout/paths.ts';
 import { deletionCount, type Plan } from './plan.ts';
 
 /** The most that a run may delete: so many objects, or so many percent of the target's content. */
@@ -9,6 +10,8 @@ export type MaxDelete = { objects: number } | { percent: number };
 
 /** A retag or two and their manifests are a few percent; a wrong source is nearly everything. */
 export const DEFAULT_MAX_DELETE: MaxDelete = { percent: 10 };
+
+const DATABASE_LOCKFILE = lockfileKey('database-in-use');
 
 /**
  * What can be refused before anything is listed.
@@ -23,7 +26,7 @@ export async function assertStores(
   if (found === 'same') {
     throw new SafetyRefusal(
       'STORES_OVERLAP',
-      `Source and target are the same store (${source.location}): nothing was done.`,
+      `Source and target are the same store (${source.location}): nothing was done. Name another target.`,
     );
   }
   if (found !== 'none' && (deletes || source.name === 'filesystem')) {
@@ -38,7 +41,7 @@ export async function assertStores(
 
 /**
  * What a plan with deletes must fulfil before anything is touched (invariant 4).
- * @throws SafetyRefusal SOURCE_EMPTY, LISTING_INCOMPLETE, TOO_MANY_DELETES.
+ * @throws SafetyRefusal SOURCE_EMPTY, LISTING_INCOMPLETE, TOO_MANY_DELETES, STORES_SWAPPED.
  */
 export function assertDeletesAllowed(plan: Plan, maxDelete: MaxDelete): void {
   const nothingTouched = 'Nothing was copied or deleted.';
@@ -47,8 +50,18 @@ export function assertDeletesAllowed(plan: Plan, maxDelete: MaxDelete): void {
       'LISTING_INCOMPLETE',
       `${plan.listingFailures.length} part(s) of the stores could not be listed, so what looks absent may be there. ${nothingTouched} Mend what is named below, or run without --delete.`,
       {
-        reasons: plan.listingFailures.slice(0, 10).map(({ prefix, error }) => `${prefix}: ${error.message}`),
+        reasons: plan.listingFailures
+          .slice(0, 10)
+          .map(({ prefix, error: { message } }) =>
+            message.includes(prefix) ? message : `${prefix}: ${message}`,
+          ),
       },
+    );
+  }
+  if (plan.deletions.get('lockfile')?.includes(DATABASE_LOCKFILE) === true) {
+    throw new SafetyRefusal(
+      'STORES_SWAPPED',
+      `The target has ${DATABASE_LOCKFILE} and the source does not: the target belongs to a registry with a metadata database, which knows blobs that no link here names. ${nothingTouched} Check that source and target are not swapped.`,
     );
   }
   if (plan.sourceObjects === 0) {
@@ -64,7 +77,7 @@ export function assertDeletesAllowed(plan: Plan, maxDelete: MaxDelete): void {
     const limit = 'objects' in maxDelete ? `${maxDelete.objects}` : `${maxDelete.percent}% (${allowed})`;
     throw new SafetyRefusal(
       'TOO_MANY_DELETES',
-      `The plan deletes ${count} of the target's ${plan.targetObjects} objects, more than --max-delete ${limit} allows. ${nothingTouched} Check that source and target are not swapped and look at the plan with --dry-run --report FILE; if it is right, allow it with --max-delete ${count}.`,
+      `The plan deletes ${count} of the target's ${plan.targetObjects} objects, more than --max-delete ${limit} allows. ${nothingTouched} Check that source and target are not swapped and look at the plan with --dry-run --report FILE --max-delete ${count}; if it is right, run it with --max-delete ${count}.`,
     );
   }
 }

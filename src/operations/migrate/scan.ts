@@ -158,7 +158,10 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
     plan.sourceObjects += left === undefined ? 0 : 1;
     plan.targetObjects += right === undefined ? 0 : 1;
     if (left === undefined) {
-      deletionsOf(path.kind).push(pair.key);
+      // With a selection only what belongs to a selected repository may go.
+      if (selected === undefined || current !== undefined) {
+        deletionsOf(path.kind).push(pair.key);
+      }
       if (current !== undefined) {
         current.deletions += 1;
       }
@@ -330,6 +333,7 @@ function emptyPlan(): Plan {
     repositories: new Spool(),
     foreign: new Spool(),
     deletions: new Map(),
+    keptAtTarget: 0,
     leftovers: [],
     toCopy: {},
     equal: {},
