@@ -1,0 +1,87 @@
+import type { CallOptions, Driver } from '../drivers/driver.ts';
+import { REGISTRY_ROOT } from '../layout/paths.ts';
+
+/** How deep and how wide a store is searched for a registry that is not at its root. */
+const DEPTH_MAX = 4;
+const LISTINGS_MAX = 200;
+
+/**
+ * Says where a registry really is, when it is not at the root of a store: the root is a folder inside it, or it is
+ * somewhere below. One sentence for an operator.
+ */
+export async function whereElse(store: Driver, options: CallOptions): Promise<string> {
+  const { folders, objects } = await store.listFolder('', options);
+  if (folders.length + objects.length === 0) {
+    return 'It is empty: check the name, and that its disk is mounted.';
+  }
+  const inside = isInside(folders);
+  if (inside !== undefined) {
+    return `It looks like the folder ${JSON.stringify(inside)} inside one: name the folder that holds docker/ itself.`;
+  }
+  const found = await searchBelow(store, folders, options);
+  if (found === undefined) {
+    return 'Name the folder, or bucket and rootdirectory, that holds docker/; check that its disk is mounted.';
+  }
+  return describeRoot(store, found);
+}
+
+/** Which folder of a registry has these folders in it. */
+function isInside(folders: readonly string[]): string | undefined {
+  if (folders.includes('blobs/') && folders.includes('repositories/')) {
+    return 'docker/registry/v2';
+  }
+  if (folders.includes('v2/')) {
+    return 'docker/registry';
+  }
+  return folders.includes('registry/') ? 'docker' : undefined;
+}
+
+/** The prefix, '' or ending in `/`, below which there is a `docker/registry/v2/` with something in it. */
+async function searchBelow(
+  store: Driver,
+  top: readonly string[],
+  options: CallOptions,
+): Promise<string | undefined> {
+  let level = [...top];
+  let listings = 0;
+  for (let depth = 0; depth < DEPTH_MAX && level.length > 0; depth += 1) {
+    const next: string[] = [];
+    for (const folder of level) {
+      listings += 1;
+      if (listings > LISTINGS_MAX) {
+        return undefined;
+      }
+      const { folders } = await store.listFolder(folder, options);
+      const root = rootWithin(folder, folders);
+      if (root !== undefined) {
+        return root;
+      }
+      next.push(...folders);
+    }
+    level = next;
+  }
+  return undefined;
+}
+
+/** A folder that holds blobs and repositories is the `v2` of a registry, wherever it lies. */
+function rootWithin(folder: string, folders: readonly string[]): string | undefined {
+  const isVersion2 = folders.includes(`${folder}blobs/`) || folders.includes(`${folder}repositories/`);
+  return isVersion2 && folder.endsWith('v2/') ? folder : undefined;
+}
+
+function describeRoot(store: Driver, version2: string): string {
+  if (version2.startsWith('/')) {
+    return store.name === 'azure'
+      ? 'Its keys begin with a slash, which is the legacy layout: add ?legacyrootprefix=true to the location, and set it in the registry.'
+      : 'Its keys begin with a slash, which no registry on this kind of store reads: copy it again without the slash.';
+  }
+  if (version2.endsWith(REGISTRY_ROOT)) {
+    const root = version2.slice(0, -REGISTRY_ROOT.length);
+    return root.includes('//')
+      ? `One is below ${JSON.stringify(root)}, where no registry reads it because of the two slashes: copy it again without them.`
+      : `One is below ${JSON.stringify(root)}: name that folder, or set it as rootdirectory.`;
+  }
+  return version2.includes('//')
+    ? `What looks like one is below ${JSON.stringify(version2)}, where no registry reads it because of the two slashes: copy it again without them.`
+    : `What looks like one is below ${JSON.stringify(version2)}, but a registry reads ${REGISTRY_ROOT} below its root only: move it there.`;
+}
