@@ -40,7 +40,7 @@ export function describeFailure(error: unknown, signal?: AbortSignal): Failure {
     return { code: 'INTERRUPTED', exitCode: exitCodes.interrupted, message, reasons: [] };
   }
   if (error instanceof LocationError || error instanceof UsageError) {
-    return known(error, error.code, exitCodes.usage);
+    return { ...known(error, error.code, exitCodes.usage), message: redact(ownWords(error.message)) };
   }
   if (error instanceof SafetyRefusal) {
     return {
@@ -54,9 +54,19 @@ export function describeFailure(error: unknown, signal?: AbortSignal): Failure {
   }
   // What oclif's parser raises, and the checks of its ready-made flags.
   if (error instanceof Errors.CLIError) {
-    return known(error, 'USAGE', exitCodes.usage);
+    return { ...known(error, 'USAGE', exitCodes.usage), message: redact(withoutNote(error.message)) };
   }
   return bug(error, 'BUG');
+}
+
+/** oclif frames the message of what a flag's own parser threw; the sentence in it says all. */
+function ownWords(message: string): string {
+  return message.replace(/^Parsing --\S+ \n\t/, '').replace(/\nSee more help with --help$/, '');
+}
+
+/** When an argument is missing, oclif suspects each flag that takes several values; those here take one at a time. */
+function withoutNote(message: string): string {
+  return message.replace(/\n+Note: --[^]*? allows multiple values[^]*?(?=\nSee more help|$)/, '');
 }
 
 function isInterruption(error: unknown, signal: AbortSignal | undefined): boolean {

@@ -111,7 +111,7 @@ function parseBandwidth(text: string): number {
   if (bytes === undefined || bytes < 1) {
     throw new UsageError(
       'FLAG_INVALID',
-      `${JSON.stringify(text)} is not an amount of bytes per second: give one such as 50MiB, 1.5G or 800k.`,
+      `--bandwidth takes bytes per second, such as 50MiB, 1.5G or 800k, not ${JSON.stringify(text)}.`,
     );
   }
   return bytes;

@@ -19,12 +19,15 @@ export function presentPlan(plan: Plan, source: Driver, target: Driver): string[
       ? ['', ...kindTable(plan), ...repositoryTable(plan)]
       : []),
     ...leftAlone(plan),
-    ...plan.listingFailures.map(({ prefix, error }) => `  NOT LISTED ${prefix}: ${error.message}`),
+    ...notListed(plan),
   ];
 }
 
 function describeCopies(plan: Plan): string {
   const total = totalOf(plan.toCopy);
+  if (total.objects === 0 && plan.sourceObjects === 0) {
+    return 'nothing: THE SOURCE HAS NO CONTENT';
+  }
   if (total.objects === 0) {
     return `nothing: the target has all ${plural('object', totalOf(plan.equal).objects)}`;
   }
@@ -86,9 +89,14 @@ function repositoryTable({ repositoryTallies }: Plan): string[] {
   ];
 }
 
-function leftAlone({ notContent, foreignSamples, leftovers }: Plan): string[] {
+function leftAlone({ notContent, foreignSamples, leftovers, keptAtTarget }: Plan): string[] {
   const { source, target } = notContent;
   const lines: string[] = [];
+  if (keptAtTarget > 0) {
+    lines.push(
+      `  ${plural('object', keptAtTarget)} at the target that the source does not have: removed only with --delete`,
+    );
+  }
   const add = (kind: 'upload' | 'directory-marker' | 'temporary', why: string) => {
     const counts = [source[kind]?.objects ?? 0, target[kind]?.objects ?? 0] as const;
     if (counts[0] + counts[1] > 0) {
@@ -111,6 +119,17 @@ function leftAlone({ notContent, foreignSamples, leftovers }: Plan): string[] {
     lines.push(`  foreign (copied only with --include-foreign): ${shown.join(', ')}${more}`);
   }
   return lines.length === 0 ? [] : ['', 'Left alone:', ...lines];
+}
+
+function notListed({ listingFailures }: Plan): string[] {
+  if (listingFailures.length === 0) {
+    return [];
+  }
+  return [
+    '',
+    'NOT LISTED, so not in this plan:',
+    ...listingFailures.map(({ prefix, error }) => problemLine({ key: prefix, message: error.message })),
+  ];
 }
 
 export interface RunFacts {
@@ -191,9 +210,14 @@ function problems(title: string, list: Problem[], count: number): string[] {
   const more = count - shown.length;
   return [
     `${title}: ${formatCount(count)}`,
-    ...shown.map(({ key, message }) => `  ${escapeForTerminal(key)}: ${escapeForTerminal(message)}`),
+    ...shown.map(problemLine),
     ...(more > 0 ? [`  and ${formatCount(more)} more; all are in --report`] : []),
   ];
+}
+
+/** Most messages name the object themselves. */
+function problemLine({ key, message }: Problem): string {
+  return `  ${escapeForTerminal(message.includes(key) ? message : `${key}: ${message}`)}`;
 }
 
 /** The stable shape of `--json`. */
@@ -209,6 +233,7 @@ export function migrateJson(result: MigrateResult, source: Driver, target: Drive
       copy: plan.toCopy,
       equal: plan.equal,
       delete: toDelete,
+      keptAtTarget: plan.keptAtTarget,
       notContent: plan.notContent,
       repositories: plan.repositoryTallies,
       notListed: plan.listingFailures.map(({ prefix, error }) => ({ prefix, message: error.message })),

@@ -13,6 +13,9 @@ export interface StoreOptions {
   onRetry?: (() => void) | undefined;
 }
 
+/** A store that refuses connections is given up after a second or two; one that never answers, after 40 seconds. */
+const ATTEMPTS_BEFORE_FIRST_ANSWER = 4;
+
 /** Opens a store as commands use it: each request within the limits, repeated when it may help. */
 export async function openLimitedStore(location: StoreLocation, options: StoreOptions): Promise<Driver> {
   const driver = await openStore(location, { connections: options.concurrency, onRetry: options.onRetry });
@@ -22,7 +25,10 @@ export async function openLimitedStore(location: StoreLocation, options: StoreOp
     maxRequestsPerSecond: location.driver === 'filesystem' ? undefined : maxRequestsPerSecond,
     bandwidthBytesPerSecond: options.bandwidthBytesPerSecond,
   });
-  return withRetry(limited, { onRetry: options.onRetry });
+  return withRetry(limited, {
+    onRetry: options.onRetry,
+    attemptsBeforeFirstAnswer: ATTEMPTS_BEFORE_FIRST_ANSWER,
+  });
 }
 
 /** Opens several stores, runs an action, and closes them whatever happens. */

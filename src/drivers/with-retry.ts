@@ -16,6 +16,11 @@ import { pause, sleepOnClock, type Sleep } from './pause.ts';
 export interface RetryOptions {
   /** How often a call is made before its error goes up. Default 8. */
   attempts?: number | undefined;
+  /**
+   * How often a call is made while the store has never answered at all: a wrong address shows at the first call,
+   * and nothing is lost by giving up early. As `attempts` when left out.
+   */
+  attemptsBeforeFirstAnswer?: number | undefined;
   /** The first pause is between 0 and this, each later one between 0 and twice as much. Default 200. */
   baseDelayMs?: number | undefined;
   /** No pause is longer, unless the store asks for it. Default 20,000. */
@@ -54,6 +59,7 @@ export function withRetry(driver: Driver, options: RetryOptions = {}): Driver {
   const copyFrom = driver.copyFrom?.bind(driver);
   const listUploads = driver.listUploads?.bind(driver);
   const abortUpload = driver.abortUpload?.bind(driver);
+  const describe = driver.describe?.bind(driver);
 
   return {
     name: driver.name,
@@ -152,6 +158,13 @@ export function withRetry(driver: Driver, options: RetryOptions = {}): Driver {
             retry.call('abortUpload', upload.key, callOptions.signal, () => abortUpload(upload, callOptions)),
         }),
 
+    ...(describe === undefined
+      ? {}
+      : {
+          describe: (callOptions: CallOptions = {}) =>
+            retry.call('describe', '', callOptions.signal, () => describe(callOptions)),
+        }),
+
     close: () => driver.close(),
   };
 
@@ -186,6 +199,8 @@ interface Attempts {
 function retrier(driver: Driver, options: RetryOptions) {
   const { attempts: maxAttempts = 8, baseDelayMs = 200, maxDelayMs = 20_000 } = options;
   const { onRetry, random = Math.random, sleep = sleepOnClock } = options;
+  const { attemptsBeforeFirstAnswer = maxAttempts } = options;
+  let hasAnswered = false;
 
   function begin(operation: string, key: string | undefined, signal: AbortSignal | undefined): Attempts {
     const details = { driver: driver.name, operation, ...(key === undefined ? {} : { key }) };
@@ -193,7 +208,8 @@ function retrier(driver: Driver, options: RetryOptions) {
     return {
       async mayGoOn(error) {
         failed += 1;
-        if (!isRetryable(error) || failed >= maxAttempts) {
+        hasAnswered ||= !isDriverError(error, 'UNAVAILABLE');
+        if (!isRetryable(error) || failed >= (hasAnswered ? maxAttempts : attemptsBeforeFirstAnswer)) {
           return false;
         }
         throwIfAborted(signal, details);
@@ -205,9 +221,11 @@ function retrier(driver: Driver, options: RetryOptions) {
         return true;
       },
       reset: () => {
+        hasAnswered = true;
         failed = 0;
       },
       exhaust: () => {
+        hasAnswered = true;
         failed = maxAttempts;
       },
     };
@@ -216,7 +234,9 @@ function retrier(driver: Driver, options: RetryOptions) {
   async function until<T>(attempts: Attempts, action: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
-        return await action();
+        const result = await action();
+        hasAnswered = true;
+        return result;
       } catch (error) {
         if (!(await attempts.mayGoOn(error))) {
           throw error;
@@ -230,6 +250,7 @@ function retrier(driver: Driver, options: RetryOptions) {
     for (;;) {
       try {
         yield* open();
+        hasAnswered = true;
         return;
       } catch (error) {
         if (!(await attempts.mayGoOn(error))) {

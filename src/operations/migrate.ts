@@ -5,7 +5,14 @@ import { forEachConcurrently } from './concurrency.ts';
 import { readExactly } from './copy-blob.ts';
 import { deletePlanned } from './migrate/delete.ts';
 import { assertDeletesAllowed, assertStores, type MaxDelete } from './migrate/guards.ts';
-import { deletionCount, disposePlan, type Plan, type PlannedCopy, totalOf } from './migrate/plan.ts';
+import {
+  deletionCount,
+  disposePlan,
+  keepAtTarget,
+  type Plan,
+  type PlannedCopy,
+  totalOf,
+} from './migrate/plan.ts';
 import { assertNothingNeeded } from './migrate/proof-of-need.ts';
 import { publishRepository } from './migrate/publish-repository.ts';
 import { Run, type Tally } from './migrate/run.ts';
@@ -67,7 +74,7 @@ export async function migrate(
   const run = new Run({ ...options, source, target, known: plan.knownBlobs, signal });
   try {
     if (options.delete === undefined) {
-      plan.deletions.clear();
+      keepAtTarget(plan);
     } else {
       assertDeletesAllowed(plan, options.delete.max);
       await assertNothingNeeded(source, target, plan, { concurrency, signal });

@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
 import type { Driver, FolderListing } from '../drivers/driver.ts';
+import { isDriverError } from '../drivers/errors.ts';
 import { compareKeys } from '../drivers/keys.ts';
 import { BLOBS_PREFIX, LOCKFILES_PREFIX, REGISTRY_ROOT, REPOSITORIES_PREFIX } from '../layout/paths.ts';
 import type { ObjectStat } from '../drivers/driver.ts';
@@ -48,7 +49,8 @@ export interface FindShardsOptions {
 
 /**
  * Finds the shards of two stores (or of one, when `target` is undefined) by listing single folder levels.
- * @throws DriverError of the listing that failed: nothing can be concluded without the upper levels.
+ * A folder that may not or cannot be listed becomes a shard of its own.
+ * @throws DriverError of the listing that failed, for the levels down to `blobs/` and `repositories/`.
  */
 export async function findShards(
   source: Driver,
@@ -65,6 +67,18 @@ export async function findShards(
     return mergeLevels(left, right);
   };
 
+  /** Undefined where the folder cannot be listed: as a shard of its own it fails alone, and is named then. */
+  const levelBelow = async ({ prefix, inSource, inTarget }: Shard): Promise<Level | undefined> => {
+    try {
+      return await level(prefix, inSource, inTarget);
+    } catch (error) {
+      if (isDriverError(error, 'PERMISSION_DENIED', 'BAD_LISTING', 'INVALID_KEY')) {
+        return undefined;
+      }
+      throw error;
+    }
+  };
+
   const above = ['', 'docker/', 'docker/registry/', REGISTRY_ROOT];
   const [upper, lockfiles, repositories, algorithms] = await Promise.all([
     Promise.all(above.map((folder) => level(folder))),
@@ -73,9 +87,9 @@ export async function findShards(
     level(BLOBS_PREFIX),
   ]);
   const digestFolders = await Promise.all(
-    algorithms.folders.map(({ prefix, inSource, inTarget }) => level(prefix, inSource, inTarget)),
+    algorithms.folders.map(async (shard) => (await levelBelow(shard)) ?? { folders: [shard], loose: [] }),
   );
-  const split = await splitRepositories(repositories, level);
+  const split = await splitRepositories(repositories, levelBelow);
   const own = new Set([...above.slice(1), LOCKFILES_PREFIX, REPOSITORIES_PREFIX, BLOBS_PREFIX]);
   return {
     repositories: split.shards,
@@ -93,7 +107,7 @@ export async function findShards(
 /** Goes down level by level while there are too few shards to keep all listings busy. */
 async function splitRepositories(
   top: Level,
-  level: (folder: string, inSource: boolean, inTarget: boolean) => Promise<Level>,
+  levelBelow: (shard: Shard) => Promise<Level | undefined>,
 ): Promise<{ shards: Shard[]; loose: LooseObject[] }> {
   let shards = top.folders;
   const done: Shard[] = [];
@@ -105,12 +119,12 @@ async function splitRepositories(
     const levels = await Promise.all(
       shards.map(async (shard) => ({
         shard,
-        below: await level(shard.prefix, shard.inSource, shard.inTarget),
+        below: await levelBelow(shard),
       })),
     );
     shards = [];
     for (const { shard, below } of levels) {
-      if (isNamespaceOnly(shard, below)) {
+      if (below !== undefined && isNamespaceOnly(shard, below)) {
         shards.push(...below.folders);
         loose.push(...below.loose);
       } else {

@@ -59,6 +59,25 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 }
 
 describe('withRetry', () => {
+  it('gives a store that never answered fewer attempts', async () => {
+    const failures = Array.from({ length: 20 }, () => failure('UNAVAILABLE'));
+    const { driver, calls } = failing('stat', failures, { attemptsBeforeFirstAnswer: 3 });
+    expect(await codeOf(driver.stat('key'))).toBe('UNAVAILABLE');
+    expect(calls()).toBe(3);
+  });
+
+  it.each([
+    ['a success', async (driver: Driver) => driver.readSmall('key', 100)],
+    ['a listing', async (driver: Driver) => listAll(driver, '')],
+    ['a refusal', async (driver: Driver) => codeOf(driver.readSmall('no such key', 100))],
+  ])('gives a store all attempts after %s, as it has answered', async (_, call) => {
+    const failures = Array.from({ length: 20 }, () => failure('UNAVAILABLE'));
+    const { driver, calls } = failing('stat', failures, { attempts: 5, attemptsBeforeFirstAnswer: 2 });
+    await call(driver);
+    expect(await codeOf(driver.stat('key'))).toBe('UNAVAILABLE');
+    expect(calls()).toBe(5);
+  });
+
   it('repeats a call that failed and may be repeated, and reports each retry', async () => {
     const { driver, retries } = failing('stat', [failure('UNAVAILABLE'), failure('RATE_LIMITED')]);
     expect((await driver.stat('key'))?.sizeBytes).toBe(7);

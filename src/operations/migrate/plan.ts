@@ -53,6 +53,8 @@ export interface Plan {
   foreign: Spool<PlannedCopy>;
   /** Keys at the target that the source does not have, by kind. */
   deletions: Map<ObjectKind, string[]>;
+  /** Objects that only the target has, in a run that does not delete. */
+  keptAtTarget: number;
   /** Temporary files of an interrupted run of regtool at the target. */
   leftovers: string[];
   toCopy: KindCounts;
@@ -71,6 +73,15 @@ export interface Plan {
 
 export function deletionCount(plan: Plan): number {
   return [...plan.deletions.values()].reduce((sum, keys) => sum + keys.length, 0);
+}
+
+/** Turns what would be deleted into what is kept. */
+export function keepAtTarget(plan: Plan): void {
+  plan.keptAtTarget = deletionCount(plan);
+  plan.deletions.clear();
+  plan.repositoryTallies = plan.repositoryTallies
+    .filter(({ tags, revisions, layers }) => tags + revisions + layers > 0)
+    .map((tally) => ({ ...tally, deletions: 0 }));
 }
 
 export async function disposePlan(plan: Plan): Promise<void> {

@@ -12,8 +12,8 @@ import { addCount, type KindCounts } from './plan.ts';
 /** Objects that take longer than this to send are few at a time, so that their parts fit in memory. */
 const LARGE_BYTES = 32 * 1024 * 1024;
 const LARGE_AT_ONCE = 4;
-/** So many failures in a row for want of an answer mean that the store is away, not that objects are bad. */
-const UNAVAILABLE_IN_A_ROW_MAX = 50;
+/** So many failures in a row for want of an answer, or of the right to write, are the store's and not the objects'. */
+const STORE_FAILURES_IN_A_ROW_MAX = 50;
 
 export interface Problem {
   key: string;
@@ -78,7 +78,7 @@ export class Run {
   readonly #failedBlobs = new Set<Digest>();
   readonly #lookups = new Map<Digest, Promise<BlobState>>();
   readonly #stop = new AbortController();
-  #unavailableInARow = 0;
+  #storeFailuresInARow = 0;
 
   constructor(options: {
     source: Driver;
@@ -128,7 +128,7 @@ export class Run {
       await this.fail(key, error, { sizeBytes, ...about });
       return 'failed';
     }
-    this.#unavailableInARow = 0;
+    this.#storeFailuresInARow = 0;
     const path = parsePath(key);
     addCount(this.tally.copied, path.kind, sizeBytes);
     this.observer.progress({ objects: 1, bytes: sizeBytes });
@@ -153,9 +153,11 @@ export class Run {
     keep(this.tally.failures, { key, message: error.message });
     this.observer.progress({ objects: 1 });
     await this.record(key, { action: 'copy', outcome: 'failed', reason: error.message, ...about });
-    this.#unavailableInARow = error.code === 'UNAVAILABLE' ? this.#unavailableInARow + 1 : 0;
+    const mayNotWrite = error.code === 'PERMISSION_DENIED' && error.operation === 'write';
+    this.#storeFailuresInARow =
+      error.code === 'UNAVAILABLE' || mayNotWrite ? this.#storeFailuresInARow + 1 : 0;
     const isHopeless = isDriverError(error, 'STORE_NOT_FOUND', 'UNAUTHENTICATED', 'STORE_FULL');
-    if (isHopeless || this.#unavailableInARow >= UNAVAILABLE_IN_A_ROW_MAX) {
+    if (isHopeless || this.#storeFailuresInARow >= STORE_FAILURES_IN_A_ROW_MAX) {
       this.#stop.abort(error);
       throw error;
     }
