@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto';
+import type { CallOptions, Driver } from '../drivers/driver.ts';
+import { isDriverError } from '../drivers/errors.ts';
+import { digestParts, type Digest } from '../layout/digest.ts';
+import { blobDataKey } from '../layout/paths.ts';
+
+/** What a blob's bytes turned out to be. */
+export interface BlobProof {
+  /** The bytes have the digest that the blob is named by. */
+  matches: boolean;
+  /** The digest of the bytes, `<algorithm>:<hex>`. */
+  actual: string;
+  /** Who hashed them: the store when it took them in, or this process. */
+  by: 'store' | 'bytes';
+}
+
+export interface BlobProverOptions extends CallOptions {
+  /** Told of bytes that are proved, as they are. */
+  onBytes?: ((bytes: number) => void) | undefined;
+}
+
+/** A request more is nothing beside reading a blob of this size. */
+const LARGE_BYTES = 4 * 1024 * 1024;
+/** So many smaller blobs are asked about before a store is taken for one that keeps no SHA-256. */
+const QUESTIONS = 32;
+const READS_MAX = 3;
+
+/** Proves blobs of one store against their names. */
+export class BlobProver {
+  readonly #driver: Driver;
+  readonly #options: BlobProverOptions;
+  #questions = 0;
+  #keepsDigests = false;
+
+  constructor(driver: Driver, options: BlobProverOptions = {}) {
+    this.#driver = driver;
+    this.#options = options;
+  }
+
+  /**
+   * Takes the store's own SHA-256 of the whole object where there is one, or else reads the bytes.
+   * @throws DriverError NOT_FOUND; CHANGED when the object ends early again and again.
+   */
+  async prove(digest: Digest, sizeBytes: number): Promise<BlobProof> {
+    const expected = digestParts(digest);
+    const told = expected.algorithm === 'sha256' ? await this.#ask(digest, sizeBytes) : undefined;
+    const hex = told ?? (await this.#read(digest));
+    return {
+      matches: hex === expected.hex,
+      actual: `${expected.algorithm}:${hex}`,
+      by: told === undefined ? 'bytes' : 'store',
+    };
+  }
+
+  async #ask(digest: Digest, sizeBytes: number): Promise<string | undefined> {
+    if (sizeBytes < LARGE_BYTES && this.#questions >= QUESTIONS && !this.#keepsDigests) {
+      return undefined;
+    }
+    this.#questions += 1;
+    const { signal, onBytes } = this.#options;
+    const sha256 = (await this.#driver.stat(blobDataKey(digest), { signal }))?.sha256;
+    if (sha256 !== undefined) {
+      this.#keepsDigests = true;
+      onBytes?.(sizeBytes);
+    }
+    return sha256;
+  }
+
+  /** A connection that breaks in the middle is no statement about the blob: it is read anew. */
+  async #read(digest: Digest): Promise<string> {
+    let reportedBytes = 0;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#readOnce(digest, (seenBytes) => {
+          if (seenBytes > reportedBytes) {
+            this.#options.onBytes?.(seenBytes - reportedBytes);
+            reportedBytes = seenBytes;
+          }
+        });
+      } catch (error) {
+        const mayHelp = isDriverError(error) && (error.retryable || error.code === 'CHANGED');
+        if (!mayHelp || attempt === READS_MAX) {
+          throw error;
+        }
+      }
+    }
+  }
+
+  async #readOnce(digest: Digest, onSeen: (seenBytes: number) => void): Promise<string> {
+    const hash = createHash(digestParts(digest).algorithm);
+    let seenBytes = 0;
+    for await (const chunk of this.#driver.read(blobDataKey(digest), { signal: this.#options.signal })) {
+      hash.update(chunk);
+      seenBytes += chunk.byteLength;
+      onSeen(seenBytes);
+    }
+    return hash.digest('hex');
+  }
+}
