@@ -6,6 +6,7 @@ import type {
   DeleteFailure,
   Driver,
   ObjectStat,
+  OtherRoot,
   WriteOptions,
 } from './driver.ts';
 import { isDriverError } from './errors.ts';
@@ -19,11 +20,14 @@ import { blobNameOf } from './azure/keys.ts';
 import { listBlobs, listLevel, statOf } from './azure/list.ts';
 import { readBlob, readSmallBlob } from './azure/read.ts';
 import { sdkRequests } from './azure/requests.ts';
+import { describeAccount } from './azure/settings.ts';
 import { writeBlob } from './azure/write.ts';
 
 export interface AzureOptions extends AzureCredentialOptions {
   /** The prefix of every key, as it is stored: '', `opt/`, or with the legacy leading slash `/` and `/opt/`. */
   root: string;
+  /** Other roots at which the objects may lie, see `Driver.otherRoots`. */
+  otherRoots?: readonly AzureOtherRoot[] | undefined;
   /** Size of one block of a blob that is sent in blocks. Default 8 MiB. */
   partSizeBytes?: number | undefined;
   /** Largest body that goes as one request; it is in memory meanwhile. Default 8 MiB, at most 5000 MiB. */
@@ -34,6 +38,11 @@ export interface AzureOptions extends AzureCredentialOptions {
   connections?: number | undefined;
   /** Called each time this driver itself tried something again: a download that broke off and was resumed. */
   onRetry?: (() => void) | undefined;
+}
+
+export interface AzureOtherRoot extends Omit<OtherRoot, 'open'> {
+  /** The store there as a user would write it, without secrets. */
+  location: string;
 }
 
 const mebibyte = 1024 * 1024;
@@ -48,12 +57,11 @@ const maxBlocksInFlight = 16;
  * @throws DriverError UNAUTHENTICATED when no usable credential was given; STORE_NOT_FOUND for an impossible container name.
  */
 export async function openAzure(options: AzureOptions): Promise<Driver> {
-  const { container, root, location, connections = 64, onRetry } = options;
+  const { connections = 64, onRetry } = options;
   const { partSizeBytes = 8 * mebibyte, singlePutMaxBytes = 8 * mebibyte, listPageSize = 5000 } = options;
   const connection = await connect({ ...options, connections });
   const { client, place } = connection;
   const requests = sdkRequests(client);
-  const listing = { requests, place, root, pageSize: listPageSize };
   const reading = { requests, place, onRetry };
   const blockLimit = pLimit(maxBlocksInFlight);
   const writing = { client, requests, place, singlePutMaxBytes, blockBytes: partSizeBytes, blockLimit };
@@ -61,76 +69,91 @@ export async function openAzure(options: AzureOptions): Promise<Driver> {
   const copyBlob = blobCopier(connection);
 
   return {
-    name: 'azure',
-    location,
-    identity: { service: `azure:${place.host}`, container, root },
-    supports: {
-      provesSha256UpToBytes: 0,
-      serverSideCopy: true,
-      multipartUploads: false,
-      emptyFolders: false,
-      deleteBatchSize: batchSize,
-      partSizeBytes,
-    },
-
-    list: (prefix: string, { signal }: CallOptions = {}) => listBlobs(listing, prefix, signal),
-
-    listFolder: (folder: string, { signal }: CallOptions = {}) => listLevel(listing, folder, signal),
-
-    async stat(key: string, { signal }: CallOptions = {}): Promise<ObjectStat | undefined> {
-      const call: AzureCall = { operation: 'stat', key, signal };
-      throwIfAborted(signal, { driver: 'azure', operation: 'stat', key });
-      const name = blobNameOf(root, key, 'stat');
-      try {
-        return statOf(await requests.head(name, signal), key);
-      } catch (error) {
-        const failure = azureError(error, place, call);
-        if (failure.code === 'NOT_FOUND') {
-          return undefined;
-        }
-        throw failure;
-      }
-    },
-
-    async *read(key: string, { signal }: CallOptions = {}) {
-      yield* readBlob(reading, blobNameOf(root, key, 'read'), { operation: 'read', key, signal });
-    },
-
-    async readSmall(key: string, maxBytes: number, { signal }: CallOptions = {}) {
-      const name = blobNameOf(root, key, 'readSmall');
-      return readSmallBlob(reading, name, maxBytes, { operation: 'read', key, signal });
-    },
-
-    async write(key: string, body: Body, { expectedDigest, signal }: WriteOptions = {}) {
-      const name = blobNameOf(root, key, 'write');
-      await writeBlob(writing, name, body, expectedDigest, { operation: 'write', key, signal });
-    },
-
-    async copyFrom(source: CopySource, key: string, { signal }: CallOptions = {}) {
-      const name = blobNameOf(root, key, 'copyFrom');
-      blobNameOf(source.identity.root, source.key, 'copyFrom');
-      await copyBlob(source, name, { operation: 'copyFrom', key, signal });
-    },
-
-    async delete(keys: readonly string[], { signal }: CallOptions = {}): Promise<DeleteFailure[]> {
-      const failures: DeleteFailure[] = [];
-      const targets = keys.flatMap((key) => {
-        try {
-          return [{ key, name: blobNameOf(root, key, 'delete') }];
-        } catch (error) {
-          if (!isDriverError(error, 'INVALID_KEY')) {
-            throw error;
-          }
-          failures.push({ key, error });
-          return [];
-        }
-      });
-      failures.push(...(await deleteBlobs(targets, { operation: 'delete', signal })));
-      return failures;
-    },
-
-    async close() {
-      connection.close();
-    },
+    ...driverAt(options.root, options.location),
+    otherRoots: (options.otherRoots ?? []).map(({ root, setting, ruledOut, location }) => ({
+      root,
+      setting,
+      ruledOut,
+      open: () => ({ ...driverAt(root, location), close: async () => {} }),
+    })),
   };
+
+  function driverAt(root: string, location: string): Driver {
+    const listing = { requests, place, root, pageSize: listPageSize };
+    return {
+      name: 'azure',
+      location,
+      identity: { service: `azure:${place.host}`, container: options.container, root },
+      supports: {
+        provesSha256UpToBytes: 0,
+        serverSideCopy: true,
+        multipartUploads: false,
+        emptyFolders: false,
+        deleteBatchSize: batchSize,
+        partSizeBytes,
+      },
+
+      list: (prefix: string, { signal }: CallOptions = {}) => listBlobs(listing, prefix, signal),
+
+      listFolder: (folder: string, { signal }: CallOptions = {}) => listLevel(listing, folder, signal),
+
+      async stat(key: string, { signal }: CallOptions = {}): Promise<ObjectStat | undefined> {
+        const call: AzureCall = { operation: 'stat', key, signal };
+        throwIfAborted(signal, { driver: 'azure', operation: 'stat', key });
+        const name = blobNameOf(root, key, 'stat');
+        try {
+          return statOf(await requests.head(name, signal), key);
+        } catch (error) {
+          const failure = azureError(error, place, call);
+          if (failure.code === 'NOT_FOUND') {
+            return undefined;
+          }
+          throw failure;
+        }
+      },
+
+      async *read(key: string, { signal }: CallOptions = {}) {
+        yield* readBlob(reading, blobNameOf(root, key, 'read'), { operation: 'read', key, signal });
+      },
+
+      async readSmall(key: string, maxBytes: number, { signal }: CallOptions = {}) {
+        const name = blobNameOf(root, key, 'readSmall');
+        return readSmallBlob(reading, name, maxBytes, { operation: 'read', key, signal });
+      },
+
+      async write(key: string, body: Body, { expectedDigest, signal }: WriteOptions = {}) {
+        const name = blobNameOf(root, key, 'write');
+        await writeBlob(writing, name, body, expectedDigest, { operation: 'write', key, signal });
+      },
+
+      async copyFrom(source: CopySource, key: string, { signal }: CallOptions = {}) {
+        const name = blobNameOf(root, key, 'copyFrom');
+        blobNameOf(source.identity.root, source.key, 'copyFrom');
+        await copyBlob(source, name, { operation: 'copyFrom', key, signal });
+      },
+
+      async delete(keys: readonly string[], { signal }: CallOptions = {}): Promise<DeleteFailure[]> {
+        const failures: DeleteFailure[] = [];
+        const targets = keys.flatMap((key) => {
+          try {
+            return [{ key, name: blobNameOf(root, key, 'delete') }];
+          } catch (error) {
+            if (!isDriverError(error, 'INVALID_KEY')) {
+              throw error;
+            }
+            failures.push({ key, error });
+            return [];
+          }
+        });
+        failures.push(...(await deleteBlobs(targets, { operation: 'delete', signal })));
+        return failures;
+      },
+
+      describe: ({ signal }: CallOptions = {}) => describeAccount(connection, signal),
+
+      async close() {
+        connection.close();
+      },
+    };
+  }
 }

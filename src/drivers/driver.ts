@@ -22,6 +22,11 @@ export interface Driver {
   /** Tells whether two drivers see the same objects, and which store can copy from which. */
   readonly identity: StoreIdentity;
   readonly supports: DriverSupports;
+  /**
+   * Where else in the same container the objects may lie, when none are found here. Only where that depends on
+   * settings that are easily mistaken.
+   */
+  readonly otherRoots?: readonly OtherRoot[];
 
   /**
    * Every object whose key starts with `prefix` (a plain string prefix, not necessarily a folder),
@@ -80,8 +85,23 @@ export interface Driver {
   /** Aborts one of them. One that is gone counts as aborted. */
   abortUpload?(upload: PendingUpload, options?: CallOptions): Promise<void>;
 
+  /** What is set for the store as a whole. Only where a store has such settings. */
+  describe?(options?: CallOptions): Promise<StoreSettings>;
+
   /** Ends connections. The driver is not used afterwards. */
   close(): Promise<void>;
+}
+
+/** The same container under another root. */
+export interface OtherRoot {
+  /** The prefix of every key there, as the store has it. */
+  readonly root: string;
+  /** What leads there, in the words of a location: `legacyrootprefix=true`. */
+  readonly setting: string;
+  /** The user's own settings say that the objects are not there. */
+  readonly ruledOut: boolean;
+  /** The store there, over the same connections: it ends when the driver is closed, and needs no close of its own. */
+  open(): Driver;
 }
 
 export interface CallOptions {
@@ -140,6 +160,14 @@ export interface CopySource {
   sizeBytes: number;
   /** Copy only if the source still has this ETag. */
   etag: string;
+}
+
+/** Settings that change what a delete or a folder means. What the store does not tell these credentials is absent. */
+export interface StoreSettings {
+  /** Whether what is deleted or replaced stays as an older version; `suspended`: what was kept before is still there. */
+  versioning?: 'enabled' | 'suspended' | 'disabled' | undefined;
+  /** Whether folders are things of their own, and the objects that stand for them are those folders (ADLS Gen2). */
+  hierarchicalNamespace?: boolean | undefined;
 }
 
 export interface PendingUpload {

@@ -8,6 +8,7 @@ import { listObjects, listOneFolder } from './s3/listing.ts';
 import { objectHeaders } from './s3/object-settings.ts';
 import { abortPendingUpload, listPendingUploads } from './s3/pending-uploads.ts';
 import { readObject, readSmallObject, statObject } from './s3/reading.ts';
+import { describeBucket } from './s3/settings.ts';
 import { MIB, type S3Limits, type S3Store } from './s3/store.ts';
 import { writeObject } from './s3/writing.ts';
 
@@ -42,6 +43,7 @@ export interface S3Options {
   skipVerify?: boolean | undefined;
   useDualstack?: boolean | undefined;
   accelerate?: boolean | undefined;
+  useFipsEndpoint?: boolean | undefined;
   /** Part size of multipart uploads, at least 5 MiB, 16 MiB by default; grows for objects of more than 10,000 parts. */
   partSizeBytes?: number | undefined;
   /** Up to this size an object is written by one PUT; 64 MiB by default. S3 takes up to 5 GiB. */
@@ -112,6 +114,7 @@ export async function openS3(options: S3Options): Promise<Driver> {
     delete: (keys, call) => deleteObjects(store, keys, call),
     listUploads: (prefix, call) => listPendingUploads(store, prefix, call),
     abortUpload: (upload, call) => abortPendingUpload(store, upload, call),
+    describe: (call) => describeBucket(store, call),
     async close() {
       connection.client.destroy();
       await http.close();

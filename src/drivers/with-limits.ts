@@ -21,6 +21,7 @@ export function withLimits(driver: Driver, options: LimitsOptions): Driver {
   const copyFrom = driver.copyFrom?.bind(driver);
   const listUploads = driver.listUploads?.bind(driver);
   const abortUpload = driver.abortUpload?.bind(driver);
+  const settings = driver.describe?.bind(driver);
 
   const describe = (operation: string, key: string): DriverErrorDetails => ({
     driver: driver.name,
@@ -72,6 +73,14 @@ export function withLimits(driver: Driver, options: LimitsOptions): Driver {
     location: driver.location,
     identity: driver.identity,
     supports,
+    ...(driver.otherRoots === undefined
+      ? {}
+      : {
+          otherRoots: driver.otherRoots.map((other) => ({
+            ...other,
+            open: () => withLimits(other.open(), { limiter }),
+          })),
+        }),
 
     list: (prefix: string, callOptions: CallOptions = {}) =>
       countedPages(driver.list(prefix, callOptions), 'list', prefix, callOptions),
@@ -139,6 +148,15 @@ export function withLimits(driver: Driver, options: LimitsOptions): Driver {
           async abortUpload(upload: PendingUpload, callOptions: CallOptions = {}) {
             await takeRequests(1, 'abortUpload', upload.key, callOptions);
             await abortUpload(upload, callOptions);
+          },
+        }),
+
+    ...(settings === undefined
+      ? {}
+      : {
+          async describe(callOptions: CallOptions = {}) {
+            await takeRequests(1, 'describe', '', callOptions);
+            return settings(callOptions);
           },
         }),
 

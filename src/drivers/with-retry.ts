@@ -66,6 +66,14 @@ export function withRetry(driver: Driver, options: RetryOptions = {}): Driver {
     location: driver.location,
     identity: driver.identity,
     supports: driver.supports,
+    ...(driver.otherRoots === undefined
+      ? {}
+      : {
+          otherRoots: driver.otherRoots.map((other) => ({
+            ...other,
+            open: () => withRetry(other.open(), options),
+          })),
+        }),
 
     async *list(prefix: string, callOptions: CallOptions = {}) {
       const attempts = retry.begin('list', prefix, callOptions.signal);
