@@ -38,7 +38,10 @@ const TAG_FOLDER = /^_manifests\/tags\/([^/]+)(?:\/|$)/;
 export type MarkerCode = Extract<FindingCode, `marker-${string}`>;
 
 export interface MarkerSurroundings {
-  /** The driver's name: what a marker does depends on how the registry lists that kind of store. */
+  /**
+   * The driver's name, or `gcs` for a bucket of Google's: what a marker does depends on how the registry lists that
+   * kind of store.
+   */
   store: string;
   /** Whether the tag whose folder it marks has any link, so that it is listed in any case. */
   tagHasLinks: boolean;
@@ -63,7 +66,7 @@ export function classifyMarker(
   if (where.place === 'tag' && !tagHasLinks) {
     return 'marker-ghost-tag';
   }
-  if (store === 'azure') {
+  if (store === 'azure' || store === 'gcs') {
     return 'marker-lists-itself';
   }
   return where.place === 'walked' ? 'marker-purger-panic' : 'marker-harmless';

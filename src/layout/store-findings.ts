@@ -100,7 +100,7 @@ export const storeFindings = {
     clientSees:
       'walks of the store (garbage collection, catalog) may not end, or end with "slice bounds out of range"',
     cause: 'A tool wrote a zero-byte object for each folder, with a slash at its end.',
-    remedy: `${MARKERS} --all-markers`,
+    remedy: MARKERS,
   },
   'marker-harmless': {
     severity: 'hint',
