@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** What a spool keeps in memory before it goes to a file: small registries never touch the disk. */
-const MEMORY_BYTES = 16 * 1024 * 1024;
+const MEMORY_BYTES = 1024 * 1024;
 
 /**
  * A list that does not grow in memory: JSON lines in order of arrival, first in memory, then in a private
