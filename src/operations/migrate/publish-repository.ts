@@ -131,8 +131,13 @@ class RepositoryPublisher {
   async #publishRevision(key: string, digest: Digest): Promise<LinkState> {
     const planned = this.#plannedRevisions.get(key);
     const there = planned === undefined ? await this.#isAtTarget(key) : 'missing';
-    if (there !== 'missing') {
+    if (there === 'failed') {
       return there;
+    }
+    if (there === 'published') {
+      // Who wrote it may have kept no order: other tools do not. A tag relies on all that it needs.
+      const needs = await this.#needsOf(key, digest);
+      return typeof needs === 'string' ? needs : this.#publishNeeds(key, needs);
     }
     const link = await this.#readSourceLink(key, planned);
     if (typeof link === 'string') {
