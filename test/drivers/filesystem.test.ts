@@ -114,6 +114,18 @@ describe('filesystem driver', () => {
     rmSync(outside, { recursive: true });
   });
 
+  it('never removes anything out of the root through a link', async () => {
+    const outside = mkdtempSync(join(tmpdir(), 'regtool-outside-'));
+    mkdirSync(join(outside, 'folder'));
+    writeFileSync(join(outside, 'folder/file'), 'not of this store');
+    symlinkSync(outside, join(root, 'out'));
+    expect(await driver.delete(['out/folder/file'])).toMatchObject([
+      { key: 'out/folder/file', error: { code: 'INVALID_KEY' } },
+    ]);
+    expect(readdirSync(join(outside, 'folder'))).toEqual(['file']);
+    rmSync(outside, { recursive: true });
+  });
+
   it('throws on a folder that may not be read', async () => {
     await write('docker/secret/a');
     await write('docker/open/a');

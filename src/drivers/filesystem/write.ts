@@ -14,7 +14,7 @@ const KNOWN_FOLDERS_MAX = 20_000;
 
 /**
  * Atomic, durable file writes below one root: temporary file beside the target, fsync, rename, fsync of the folder.
- * A write through a symbolic link that leads out of the root is refused.
+ * A write or removal through a symbolic link that leads out of the root is refused.
  */
 export function openWriter(root: string, owner: Owner | undefined) {
   const knownFolders = new Set<string>();
@@ -71,18 +71,22 @@ export function openWriter(root: string, owner: Owner | undefined) {
     if (firstCreated !== undefined) {
       await settleNewFolders(firstCreated, folder);
     }
-    const real = `${await realpath(folder)}/`;
-    if (!real.startsWith(root)) {
-      throw new DriverError(
-        'INVALID_KEY',
-        `${folder} leads out of the store through a symbolic link (to ${real}): nothing is written there.`,
-        { driver: 'filesystem', operation: 'write', key: folder.slice(root.length) },
-      );
-    }
+    await assertInside(folder, 'write');
     if (knownFolders.size >= KNOWN_FOLDERS_MAX) {
       knownFolders.clear();
     }
     knownFolders.add(folder);
+  }
+
+  async function assertInside(folder: string, operation: string): Promise<void> {
+    const real = `${await realpath(folder)}/`;
+    if (!real.startsWith(root)) {
+      throw new DriverError(
+        'INVALID_KEY',
+        `${folder} leads out of the store through a symbolic link (to ${real}): nothing is written or removed there.`,
+        { driver: 'filesystem', operation, key: folder.slice(root.length) },
+      );
+    }
   }
 
   /** Makes folders from `first` down to `last` durable, and gives them the root's owner. */
@@ -98,6 +102,7 @@ export function openWriter(root: string, owner: Owner | undefined) {
   /** Removes a file, and the folders that this leaves empty: an empty tag folder would be listed as a tag. */
   async function removeFile(path: string): Promise<void> {
     try {
+      await assertInside(dirname(path), 'delete');
       await unlink(path);
     } catch (error) {
       const code = systemCode(error);
