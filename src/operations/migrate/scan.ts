@@ -4,14 +4,22 @@ import { isDriverError } from '../../drivers/errors.ts';
 import { copyRank, contentNamed } from '../../layout/order.ts';
 import { fromRepository, parsePath, type RegistryPath } from '../../layout/paths.ts';
 import { sameContent } from '../compare.ts';
+import { forEachConcurrently } from '../concurrency.ts';
 import { DigestSet } from '../digest-set.ts';
 import type { Pair } from '../march.ts';
 import { marchShard } from '../march-shard.ts';
 import type { Observer } from '../observer.ts';
-import { findShards, type LooseObject, type Shard } from '../shards.ts';
+import { findShards, type LooseObject, type Shard, type ShardMap } from '../shards.ts';
 import { Spool } from '../spool.ts';
 import { planSelectedBlobs, type SelectedBlobs } from './selected-blobs.ts';
-import { addCount, type CopyReason, type Plan, type PlannedCopy, type RepositoryPlan } from './plan.ts';
+import {
+  addCount,
+  type CopyReason,
+  disposePlan,
+  type Plan,
+  type PlannedCopy,
+  type RepositoryPlan,
+} from './plan.ts';
 
 export interface ScanOptions {
   concurrency: number;
@@ -35,22 +43,27 @@ const FOREIGN_SAMPLES = 20;
 export async function scan(source: Driver, target: Driver, options: ScanOptions): Promise<Plan> {
   const { concurrency, signal, observer } = options;
   const plan = emptyPlan();
-  const limit = pLimit(concurrency);
   const tagReads = pLimit(concurrency);
-  observer.phase('listing');
-  const shards = await findShards(source, target, { concurrency, signal });
   const selected: SelectedBlobs | undefined = options.selects === undefined ? undefined : new Set();
-
-  await limit.map(shards.repositories, (shard) => guarded(shard, () => scanRepositories(shard)));
-  if (selected === undefined) {
-    await limit.map(shards.blobs, (shard) => guarded(shard, () => scanBlobs(shard)));
-  } else {
-    await planSelectedBlobs(source, target, selected, plan, { concurrency, signal });
+  observer.phase('listing');
+  try {
+    const shards = await findShards(source, target, { concurrency, signal });
+    await forEachConcurrently(shards.repositories, concurrency, (shard) =>
+      guarded(shard, () => scanRepositories(shard)),
+    );
+    if (selected === undefined) {
+      await forEachConcurrently(shards.blobs, concurrency, (shard) => guarded(shard, () => scanBlobs(shard)));
+    } else {
+      await planSelectedBlobs(source, target, selected, plan, { concurrency, signal });
+    }
+    for (const loose of shards.loose) {
+      await scanLoose(loose);
+    }
+    await scanForeignFolders(shards.foreignFolders);
+  } catch (error) {
+    await disposePlan(plan);
+    throw error;
   }
-  for (const loose of shards.loose) {
-    await scanLoose(loose);
-  }
-  await scanForeignFolders();
   plan.repositoryTallies.sort((a, b) => (a.repository < b.repository ? -1 : 1));
   return plan;
 
@@ -274,8 +287,8 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
     await place(loose, path, undefined, contentDiffers);
   }
 
-  async function scanForeignFolders(): Promise<void> {
-    for (const { folder, inSource, inTarget } of shards.foreignFolders) {
+  async function scanForeignFolders(folders: ShardMap['foreignFolders']): Promise<void> {
+    for (const { folder, inSource, inTarget } of folders) {
       if (inSource && plan.foreignSamples.length < FOREIGN_SAMPLES) {
         plan.foreignSamples.push(folder);
       }
