@@ -60,7 +60,7 @@ export class Spool<T> {
     await this.#lastWrite;
     if (this.#file !== undefined) {
       await this.#file.handle.close();
-      await rm(this.#file.folder, { recursive: true });
+      await rm(this.#file.folder, { recursive: true, force: true });
       this.#file = undefined;
     }
   }

@@ -68,7 +68,10 @@ export function openSynthetic(size: SyntheticSize): Driver {
       case `${root}repositories/`:
         return [`${folder}group/`];
       case `${root}repositories/group/`:
-        return Array.from({ length: size.repositories }, (_, index) => `${root}repositories/${repositoryName(index)}/`);
+        return Array.from(
+          { length: size.repositories },
+          (_, index) => `${root}repositories/${repositoryName(index)}/`,
+        );
       default:
         return [];
     }
