@@ -1,10 +1,8 @@
-import { readdirSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Spool } from '../../src/operations/spool.ts';
-
-const folders = () => readdirSync(tmpdir()).filter((name) => name.startsWith('regtool-plan-'));
 
 async function drain<T>(spool: Spool<T>): Promise<T[]> {
   const items: T[] = [];
@@ -39,14 +37,16 @@ describe('Spool', () => {
   });
 
   it('keeps its file private, and removes it', async () => {
-    const before = new Set(folders());
+    const own = mkdtempSync(join(tmpdir(), 'regtool-spool-'));
+    vi.stubEnv('TMPDIR', own);
     const spool = new Spool<string>(1);
     await spool.append('a private repository');
-    const folder = folders().find((name) => !before.has(name));
-    expect(folder).toBeDefined();
-    const path = join(tmpdir(), folder ?? '', 'plan.ndjson');
-    expect(statSync(path).mode & 0o077).toBe(0);
+    vi.unstubAllEnvs();
+    const [folder = ''] = readdirSync(own);
+    expect(statSync(join(own, folder)).mode & 0o077).toBe(0);
+    expect(statSync(join(own, folder, 'plan.ndjson')).mode & 0o077).toBe(0);
     await spool.dispose();
-    expect(folders()).not.toContain(folder);
+    expect(readdirSync(own)).toEqual([]);
+    rmSync(own, { recursive: true });
   });
 });
