@@ -1,3 +1,5 @@
+import { hideSecrets } from '../drivers/configuration/secret.ts';
+
 /** Variables whose values are secrets, or hold one. */
 const secretVariables = [
   'AWS_ACCESS_KEY_ID',
@@ -14,7 +16,8 @@ const secretParameter =
   /((?<![a-z])(?:access_?key(?:_?id)?|secret(?:_?access)?_?key|session_?token|account_?key|shared_?access_?signature|client_?secret|connection_?string|sas(?:_?token)?|sig|x-amz-(?:credential|signature|security-token))\s*=\s*)[^\s&;'"]+/gi;
 
 /**
- * The last net under every message: blots out the values of credential variables, credentials in front of an `@`
+ * The last net under every message: blots out the values of credential variables and of
+ * credentials from configuration files, credentials in front of an `@`
  * in an address, and the values of parameters that bear a secret's name. Errors of SDKs and of the argument parser
  * repeat what they were given.
  */
@@ -23,7 +26,7 @@ export function redact(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): string {
   return secretsOf(env)
-    .reduce((clean, secret) => clean.replaceAll(secret, '***'), text)
+    .reduce((clean, secret) => clean.replaceAll(secret, '***'), hideSecrets(text))
     .replace(/(\w:\/\/)[^\s/@:]*(?::[^\s@]*)?@/g, '$1***@')
     .replace(secretParameter, '$1***');
 }

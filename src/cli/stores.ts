@@ -1,6 +1,6 @@
 import type { Driver } from '../drivers/driver.ts';
 import type { StoreLocation } from '../drivers/location.ts';
-import { openStore } from '../drivers/open.ts';
+import { openResolvedStore, resolveLocation } from '../drivers/open.ts';
 import { withLimits } from '../drivers/with-limits.ts';
 import { withRetry } from '../drivers/with-retry.ts';
 
@@ -9,6 +9,8 @@ export interface StoreOptions {
   maxRequestsPerSecond?: number | undefined;
   /** For the bytes that are written to the store. */
   bandwidthBytesPerSecond?: number | undefined;
+  /** Told what an operator should know of a configuration file that was named as the store, one sentence each. */
+  onNotice?: ((sentence: string) => void) | undefined;
   /** Told of every request that was made again. */
   onRetry?: (() => void) | undefined;
 }
@@ -17,12 +19,20 @@ export interface StoreOptions {
 const ATTEMPTS_BEFORE_FIRST_ANSWER = 4;
 
 /** Opens a store as commands use it: each request within the limits, repeated when it may help. */
-export async function openLimitedStore(location: StoreLocation, options: StoreOptions): Promise<Driver> {
-  const driver = await openStore(location, { connections: options.concurrency, onRetry: options.onRetry });
-  const maxRequestsPerSecond =
-    options.maxRequestsPerSecond ?? (location.driver === 's3' ? location.maxrequestspersecond : undefined);
+export async function openLimitedStore(named: StoreLocation, options: StoreOptions): Promise<Driver> {
+  const store = await resolveLocation(named);
+  const { location, configuration } = store;
+  configuration?.notices.forEach((sentence) => options.onNotice?.(sentence));
+  const driver = await openResolvedStore(store, {
+    connections: options.concurrency,
+    onRetry: options.onRetry,
+  });
+  const own = location.driver === 'filesystem' ? undefined : location.maxrequestspersecond;
+  // 0 is the registry's word for no limit.
+  const ownLimit = own === 0 ? undefined : own;
   const limited = withLimits(driver, {
-    maxRequestsPerSecond: location.driver === 'filesystem' ? undefined : maxRequestsPerSecond,
+    maxRequestsPerSecond:
+      location.driver === 'filesystem' ? undefined : (options.maxRequestsPerSecond ?? ownLimit),
     bandwidthBytesPerSecond: options.bandwidthBytesPerSecond,
   });
   return withRetry(limited, {

@@ -8,8 +8,12 @@ export type LocationErrorCode =
   | 'LOCATION_CREDENTIAL'
   /** A scheme for which there is no driver. */
   | 'LOCATION_UNSUPPORTED'
-  /** The location is a file, not the folder that holds `docker/`. */
-  | 'LOCATION_FILE';
+  /** The location is a configuration file that cannot be read, or is neither YAML nor a `gitlab.rb`. */
+  | 'CONFIGURATION_UNREADABLE'
+  /** The storage section of a configuration file names no driver, several, or has a value that cannot be. */
+  | 'CONFIGURATION_INVALID'
+  /** The configuration file names a store that regtool does not open, or computes what it says. */
+  | 'CONFIGURATION_UNSUPPORTED';
 
 /** A wrong location: wrong usage, exit code 2. `message` is a sentence for an operator and holds no secret. */
 export class LocationError extends Error {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { LocationError } from './location-error.ts';
+import { nearestName } from './nearest-name.ts';
 import { azureRoot } from './root.ts';
 
 const mebibyte = 1024 * 1024;
@@ -14,6 +15,17 @@ const trueOrFalse = z.enum(['true', 'false'], 'must be true or false').transform
 
 const someText = z.string().min(1, 'is empty: give a value or leave it out');
 
+/** S3 API reference, "Canned ACL"; the registries take these and no others. */
+const objectAcls = [
+  'private',
+  'public-read',
+  'public-read-write',
+  'authenticated-read',
+  'aws-exec-read',
+  'bucket-owner-read',
+  'bucket-owner-full-control',
+] as const;
+
 const requestRate = z
   .string()
   .regex(/^\d{1,9}$/, 'must be a whole number of requests per second, and 0 for no limit')
@@ -25,7 +37,7 @@ const s3Parameters = z
     rootdirectory: z.string().optional(),
     region: z
       .string()
-      .regex(/^[A-Za-z0-9-]+$/, 'must be a region such as eu-central-1')
+      .regex(/^[A-Za-z0-9._-]+$/, 'must be a region such as eu-central-1')
       .optional(),
     endpoint: z.string().superRefine(checkEndpoint).optional(),
     pathstyle: trueOrFalse.optional(),
@@ -36,6 +48,10 @@ const s3Parameters = z
     skipverify: trueOrFalse.optional(),
     chunksize: chunkSize(s3ChunkSize).optional(),
     maxrequestspersecond: requestRate.optional(),
+    objectacl: z.enum(objectAcls, `must be one of ${objectAcls.join(', ')}`).optional(),
+    usedualstack: trueOrFalse.optional(),
+    accelerate: trueOrFalse.optional(),
+    usefipsendpoint: trueOrFalse.optional(),
     profile: someText.optional(),
   })
   .superRefine((value, context) => {
@@ -85,7 +101,12 @@ const aliases = {
  * @throws LocationError LOCATION_CREDENTIAL, LOCATION_PARAMETER
  */
 export function parseS3Parameters(query: string): S3Parameters {
-  return check(s3Parameters, collect('s3', query));
+  return checkS3Parameters(collect('s3', query), complainOfLocation);
+}
+
+/** Checks parameters that came from elsewhere, such as a configuration file, by the same rules. */
+export function checkS3Parameters(values: Record<string, string>, complain: Complain): S3Parameters {
+  return check(s3Parameters, values, complain);
 }
 
 /**
@@ -93,10 +114,22 @@ export function parseS3Parameters(query: string): S3Parameters {
  * @throws LocationError LOCATION_CREDENTIAL, LOCATION_PARAMETER
  */
 export function parseAzureParameters(query: string): AzureParameters {
-  const parameters = check(azureParameters, collect('azure', query));
+  return checkAzureParameters(collect('azure', query), complainOfLocation);
+}
+
+/** Checks parameters that came from elsewhere, such as a configuration file, by the same rules. */
+export function checkAzureParameters(values: Record<string, string>, complain: Complain): AzureParameters {
+  const parameters = check(azureParameters, values, complain);
   // Only for its complaint about two parameters that contradict each other.
   azureRoot({ ...parameters, rootdirectory: '' });
   return parameters;
+}
+
+/** Makes the error for a parameter, given what is wrong with it: `must be true or false`. Neither holds its value. */
+export type Complain = (name: string, complaint: string) => LocationError;
+
+function complainOfLocation(name: string, complaint: string): LocationError {
+  return new LocationError('LOCATION_PARAMETER', `The parameter ${name} of the location ${complaint}.`);
 }
 
 /** The environment variables that take a store's credentials instead of its location. */
@@ -166,21 +199,22 @@ export function decode(text: string, where: string): string {
   }
 }
 
-function check<T extends z.ZodType>(schema: T, values: Record<string, string>): z.output<T> {
+function check<T extends z.ZodType>(
+  schema: T,
+  values: Record<string, string>,
+  complain: Complain,
+): z.output<T> {
   const result = schema.safeParse(values);
   if (!result.success) {
     const issue = result.error.issues[0];
-    throw new LocationError(
-      'LOCATION_PARAMETER',
-      `The parameter ${issue?.path.join('.')} of the location ${issue?.message}.`,
-    );
+    throw complain(issue?.path.join('.') ?? '', issue?.message ?? 'cannot be');
   }
   return result.data;
 }
 
 function unknownParameter(driver: 's3' | 'azure', name: string): LocationError {
   const known = parameterNames[driver];
-  const nearest = nearestName(name.toLowerCase(), [...known, ...aliases[driver].keys()]);
+  const nearest = nearestName(name, [...known, ...aliases[driver].keys()]);
   const suggestion = nearest === undefined ? '' : ` Did you mean ${nearest}?`;
   // What does not look like a name may be a secret that lost its name, and is not shown.
   const shown = /^[\w.-]{1,32}$/.test(name) ? ` "${name}"` : '';
@@ -188,30 +222,6 @@ function unknownParameter(driver: 's3' | 'azure', name: string): LocationError {
     'LOCATION_PARAMETER',
     `The ${driver}:// location has an unknown parameter${shown}.${suggestion} Known are ${known.join(', ')}.`,
   );
-}
-
-/** The name that takes the fewest changed letters, unless that would be half of them. */
-function nearestName(wanted: string, names: readonly string[]): string | undefined {
-  const ranked = names
-    .map((name) => ({ name, distance: editDistance(wanted, name) }))
-    .sort((left, right) => left.distance - right.distance);
-  const best = ranked[0];
-  return best !== undefined && best.distance * 2 < best.name.length ? best.name : undefined;
-}
-
-/** Levenshtein's distance, row by row. */
-function editDistance(left: string, right: string): number {
-  let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
-  for (let row = 0; row < left.length; row += 1) {
-    const current = [row + 1];
-    for (let column = 0; column < right.length; column += 1) {
-      const replaced = (previous[column] ?? 0) + (right[column] === left[row] ? 0 : 1);
-      const shifted = Math.min(previous[column + 1] ?? 0, current[column] ?? 0) + 1;
-      current.push(Math.min(replaced, shifted));
-    }
-    previous = current;
-  }
-  return previous[right.length] ?? 0;
 }
 
 function chunkSize({ min, max }: { min: number; max: number }) {

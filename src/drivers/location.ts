@@ -17,7 +17,10 @@ export type StoreLocation = FilesystemLocation | S3Location | AzureLocation;
 
 export interface FilesystemLocation {
   driver: 'filesystem';
-  /** The folder that holds `docker/`, as it was written: possibly relative. */
+  /**
+   * The folder that holds `docker/`, as it was written: possibly relative. Or a registry's configuration file,
+   * which shows only when it is opened: `resolveLocation` tells.
+   */
   path: string;
 }
 
@@ -36,8 +39,8 @@ export interface AzureLocation extends Omit<AzureParameters, 'rootdirectory'> {
 }
 
 /**
- * Reads a store's location: a folder, `file:///folder`, `s3://bucket/root?region=...` or
- * `azure://container/root?account=...`. Looks at nothing but the text.
+ * Reads a store's location: a folder or a registry's configuration file, `file:///folder`,
+ * `s3://bucket/root?region=...` or `azure://container/root?account=...`. Looks at nothing but the text.
  * @throws LocationError which says what to write instead, and never shows a credential.
  */
 export function parseLocation(text: string): StoreLocation {
@@ -138,32 +141,27 @@ function folder(path: string): FilesystemLocation {
       'The location is a connection string with a key: put it into AZURE_STORAGE_CONNECTION_STRING and write azure://container.',
     );
   }
-  if (/\.ya?ml$/i.test(path)) {
-    throw fileInsteadOfFolder(path);
-  }
   return { driver: 'filesystem', path };
 }
 
-/**
- * The one place where a location turns out to be a file, such as the registry's own configuration.
- * Also for `openStore`, which can see that it is one.
- */
-export function fileInsteadOfFolder(path: string): LocationError {
-  return new LocationError(
-    'LOCATION_FILE',
-    `${path} is a file: give the folder that holds docker/ (its storage.filesystem.rootdirectory, if this is the registry's configuration), s3://bucket or azure://container.`,
-  );
+export const bucketRule = 'a bucket is 3 to 63 letters, digits, dots and hyphens';
+
+/** Wider than what AWS allows for new buckets: Ceph, MinIO and old buckets also have capitals and "_". */
+export function isBucketName(name: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$/.test(name);
+}
+
+export const containerRule = 'a container is 3 to 63 lower-case letters, digits and single hyphens';
+
+/** "Naming and referencing containers, blobs, and metadata", Azure Storage documentation. */
+export function isContainerName(name: string): boolean {
+  return /^(\$root|\$web|(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*)$/.test(name);
 }
 
 function parseS3(text: string): S3Location {
   const { name, root, query } = split('s3', text);
-  // Wider than what AWS allows for new buckets: Ceph, MinIO and old buckets also have capitals and "_".
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$/.test(name)) {
-    throw badName(
-      's3',
-      name,
-      'a bucket is 3 to 63 letters, digits, dots and hyphens, such as s3://my-registry',
-    );
+  if (!isBucketName(name)) {
+    throw badName('s3', name, `${bucketRule}, such as s3://my-registry`);
   }
   const { rootdirectory, ...parameters } = parseS3Parameters(query);
   return {
@@ -176,11 +174,8 @@ function parseS3(text: string): S3Location {
 
 function parseAzure(text: string): AzureLocation {
   const { name, root, query } = split('azure', text);
-  // "Naming and referencing containers, blobs, and metadata", Azure Storage documentation.
-  if (!/^(\$root|\$web|(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*)$/.test(name)) {
-    const rule =
-      'a container is 3 to 63 lower-case letters, digits and single hyphens, such as azure://registry?account=mystorage';
-    throw badName('azure', name, rule);
+  if (!isContainerName(name)) {
+    throw badName('azure', name, `${containerRule}, such as azure://registry?account=mystorage`);
   }
   const { rootdirectory, ...parameters } = parseAzureParameters(query);
   return {

@@ -45,6 +45,38 @@ function isLegacy({ trimlegacyrootprefix: trim, legacyrootprefix: legacy }: Azur
   return legacy ?? trim === false;
 }
 
+/** Another root at which other settings, or another version of the registry, keep the objects of the same container. */
+export interface AzureRootChoice {
+  root: string;
+  /** What leads there, in the words of a location and of the registry's configuration. */
+  setting: string;
+  /** The given settings say that the objects are not there. */
+  ruledOut: boolean;
+  options: AzureRootOptions;
+}
+
+/**
+ * Where else in the container a registry's objects may lie: below the same root directory with or without the
+ * legacy slash, and, as distribution 2.x knows no root directory at all, at the top of the container.
+ */
+export function otherAzureRoots(given: AzureRootOptions): AzureRootChoice[] {
+  const isDecided = given.trimlegacyrootprefix !== undefined || given.legacyrootprefix !== undefined;
+  const choose = (rootdirectory: string, legacyrootprefix: boolean, ruledOut: boolean): AzureRootChoice => {
+    const options = { rootdirectory, legacyrootprefix };
+    const without = rootdirectory === given.rootdirectory ? '' : ' and no rootdirectory';
+    return {
+      root: azureRoot(options),
+      setting: `legacyrootprefix=${legacyrootprefix}${without}`,
+      ruledOut,
+      options,
+    };
+  };
+  const beside = choose(given.rootdirectory, !isLegacy(given), isDecided);
+  const atTop =
+    trimSlashes(given.rootdirectory) === '' ? [] : [choose('', false, true), choose('', true, true)];
+  return [beside, ...atTop];
+}
+
 /** Strips slashes at both ends. */
 export function trimSlashes(text: string): string {
   return text.replace(/^\/+/, '').replace(/(?<!\/)\/+$/, '');

@@ -13,6 +13,7 @@ describe('parseLocation', () => {
     ['registry', { driver: 'filesystem', path: 'registry' }],
     ['../a folder/', { driver: 'filesystem', path: '../a folder/' }],
     ['./~backup', { driver: 'filesystem', path: './~backup' }],
+    ['/etc/docker/registry/config.yml', { driver: 'filesystem', path: '/etc/docker/registry/config.yml' }],
     ['/odd/100%?x=1', { driver: 'filesystem', path: '/odd/100%?x=1' }],
     ['file:///srv/reg%20istry', { driver: 'filesystem', path: '/srv/reg istry' }],
     ['FILE://localhost/srv', { driver: 'filesystem', path: '/srv' }],
@@ -32,7 +33,8 @@ describe('parseLocation', () => {
   test('reads every parameter of an S3 store', () => {
     const text =
       's3://bucket/root?region=eu-central-1&endpoint=http://localhost:9000&pathstyle=true&encrypt=true&keyid=k1' +
-      '&storageclass=STANDARD_IA&secure=false&skipverify=true&chunksize=5242880&maxrequestspersecond=100&profile=ops';
+      '&storageclass=STANDARD_IA&secure=false&skipverify=true&chunksize=5242880&maxrequestspersecond=100' +
+      '&objectacl=bucket-owner-full-control&usedualstack=true&accelerate=false&usefipsendpoint=true&profile=ops';
     expect(parseLocation(text)).toEqual({
       driver: 's3',
       bucket: 'bucket',
@@ -47,6 +49,10 @@ describe('parseLocation', () => {
       skipverify: true,
       chunksize: 5_242_880,
       maxrequestspersecond: 100,
+      objectacl: 'bucket-owner-full-control',
+      usedualstack: true,
+      accelerate: false,
+      usefipsendpoint: true,
       profile: 'ops',
     });
   });
@@ -90,8 +96,6 @@ describe('parseLocation', () => {
     ['azure:///registry', /names no container/],
     ['~/registry', /only a shell expands/],
     ['~git/registry', /only a shell expands/],
-    ['/etc/docker/registry/config.yml', /is a file: give the folder that holds docker\//],
-    ['file:///etc/config.YAML', /is a file/],
     ['file://server/share', /three slashes/],
     ['file:///srv?x=1', /takes no parameters/],
     ['file:///srv%2Fx', /cannot be decoded/],
@@ -131,6 +135,7 @@ describe('parseLocation', () => {
     ['s3://bucket?maxrequestspersecond=-1', /maxrequestspersecond/],
     ['s3://bucket?endpoint=ftp://x', /endpoint of the location must be a web address/],
     ['s3://bucket?storageclass=GLACIER', /cannot serve/],
+    ['s3://bucket?objectacl=mine', /objectacl of the location must be one of private, /],
     ['s3://bucket?keyid=abc', /keyid of the location needs encrypt=true/],
     ['azure://registry?trimlegacyrootprefix=true&legacyrootprefix=true', /contradict each other/],
     ['azure://registry?realm=https://x', /realm/],
@@ -271,7 +276,7 @@ function storeLocations(): fc.Arbitrary<StoreLocation> {
   );
   const filesystem = fc.record({
     driver: fc.constant('filesystem' as const),
-    path: fc.stringMatching(/^\/[A-Za-z0-9 ._~?%&=:/-]*[a-z/]$/).filter((text) => !/\.ya?ml$/i.test(text)),
+    path: fc.stringMatching(/^\/[A-Za-z0-9 ._~?%&=:/-]*[a-z/]$/),
   });
   return fc.oneof(s3, azure, filesystem);
 }

@@ -25,11 +25,11 @@ describe('a folder', () => {
     await driver.close();
   });
 
-  test('that is a file is no store', async () => {
+  test('that is a file, and no configuration, is no store', async () => {
     await writeFile(join(folder, 'config'), 'version: 0.1');
     await expect(openStore(parseLocation(join(folder, 'config')))).rejects.toMatchObject({
       name: 'LocationError',
-      code: 'LOCATION_FILE',
+      code: 'CONFIGURATION_INVALID',
     });
   });
 

@@ -82,6 +82,7 @@ function clientConfig(options: S3Options): S3ClientConfig {
       httpsAgent: { maxSockets, rejectUnauthorized: options.skipVerify !== true },
     },
     ...(options.useDualstack === undefined ? {} : { useDualstackEndpoint: options.useDualstack }),
+    ...(options.useFipsEndpoint === undefined ? {} : { useFipsEndpoint: options.useFipsEndpoint }),
     ...(options.accelerate === undefined ? {} : { useAccelerateEndpoint: options.accelerate }),
     ...(profile === undefined ? {} : { profile }),
     ...(accessKeyId === undefined || secretAccessKey === undefined

@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest';
+import { LocationError } from '../../../src/drivers/location.ts';
+import { parseConfiguration } from '../../../src/drivers/configuration/read-configuration.ts';
+import { parseYamlFile } from '../../../src/drivers/configuration/yaml-file.ts';
+
+const storageOf = (text: string): unknown => parseYamlFile(text, 'config.yml').storage;
+
+function failureOf(action: () => unknown): LocationError {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof LocationError) {
+      return error;
+    }
+    throw error;
+  }
+  throw new Error('expected a LocationError');
+}
+
+describe('a YAML configuration', () => {
+  test('may have its storage as inline JSON, as Omnibus writes it', () => {
+    const text =
+      'version: 0.1\nlog:\n  level: info\nstorage: {"s3":{"bucket":"b","region":"r","encrypt":true},"delete":{"enabled":true}}\nhttp:\n  addr: localhost:5000\n';
+    expect(storageOf(text)).toEqual({
+      s3: { bucket: 'b', region: 'r', encrypt: true },
+      delete: { enabled: true },
+    });
+  });
+
+  test.each([
+    ['yes', true],
+    ['off', false],
+    ['True', true],
+    ['"true"', 'true'],
+    ['2024-01-02', '2024-01-02'],
+    ['12:30', '12:30'],
+    ['0755', 493],
+    ['1_000', 1000],
+    ['~', null],
+    ['', null],
+  ])('%s is read as Go reads YAML 1.1', (written, value) => {
+    expect(storageOf(`storage:\n  x: ${written}\n`)).toEqual({ x: value });
+  });
+
+  test('may use anchors and merge keys', () => {
+    const text = 'base: &base {region: r}\nstorage:\n  s3:\n    <<: *base\n    bucket: b\n';
+    expect(storageOf(text)).toEqual({ s3: { region: 'r', bucket: 'b' } });
+  });
+
+  test('of a repeated key the last counts, and of several documents the first', () => {
+    expect(storageOf('storage: {a: 1, a: 2}\n---\nstorage: {b: 1}\n')).toEqual({ a: 2 });
+  });
+
+  test('that grows without end through aliases is refused', () => {
+    const levels = Array.from(
+      { length: 12 },
+      (_, index) => `l${index + 1}: &l${index + 1} [${Array(10).fill(`*l${index}`).join(', ')}]`,
+    );
+    const text = ['l0: &l0 [x]', ...levels, 'storage: {s3: {bucket: *l12}}'].join('\n');
+    expect(failureOf(() => storageOf(text)).message).toMatch(/aliases that are unknown or too many/);
+  });
+
+  test.each([
+    ['storage:\n  s3:\n    secretkey: wJalrXUtnFEMI: x\n', 3],
+    ['storage:\n\tsecretkey: wJalrXUtnFEMI\n', 2],
+    ['storage: {secretkey: "wJalrXUtnFEMI}\n', 1],
+    ['storage:\n  secretkey: wJalrXUtnFEMI\n bucket: b\n', 3],
+  ])('that is broken is refused with its line, which is not shown: %j', (text, line) => {
+    const failure = failureOf(() => storageOf(text));
+    expect(failure.code).toBe('CONFIGURATION_UNREADABLE');
+    expect(failure.message).not.toContain('wJalrXUtnFEMI');
+    expect(failure.message).toMatch(/^config\.yml:\d+: this is not YAML/);
+    expect(Number(/:(\d+):/.exec(failure.message)?.[1])).toBeGreaterThanOrEqual(line);
+  });
+
+  test.each(['', 'version: 0.1\n', '- a\n', 'just a text', '# only a comment\n', 'storage:\n'])(
+    'without a storage section is refused: %j',
+    (text) => {
+      const failure = failureOf(() => parseConfiguration(text, '/etc/config.yml', {}));
+      expect(failure.message).toMatch(/^\/etc\/config\.yml/);
+    },
+  );
+});
