@@ -13,7 +13,7 @@ const PROBLEMS_SHOWN = 20;
 export function presentPlan(plan: Plan, source: Driver, target: Driver): string[] {
   return [
     `Plan: ${source.location} -> ${target.location}`,
-    `  keys at the target start with ${JSON.stringify(`${target.identity.service === 'filesystem' ? '' : target.identity.root}docker/registry/v2/`)}`,
+    describeKeys(target),
     `  copy ${describeCopies(plan)}${describeDeletes(plan)}`,
     ...(totalOf(plan.toCopy).objects + deletionCount(plan) > 0
       ? ['', ...kindTable(plan), ...repositoryTable(plan)]
@@ -21,6 +21,18 @@ export function presentPlan(plan: Plan, source: Driver, target: Driver): string[
     ...leftAlone(plan),
     ...notListed(plan),
   ];
+}
+
+/** On Azure it depends on the registry's version and settings whether it sees what is there. */
+function describeKeys({ name, identity }: Driver): string {
+  const root = name === 'filesystem' ? '' : identity.root;
+  const line = `  keys at the target start with ${JSON.stringify(`${root}docker/registry/v2/`)}`;
+  if (name !== 'azure') {
+    return line;
+  }
+  return identity.root.startsWith('/')
+    ? `${line}: a GitLab registry of 16.0 or later needs trimlegacyrootprefix: false to see them, and distribution 3 cannot see them`
+    : `${line}: a GitLab registry before 16.0 needs trimlegacyrootprefix: true to see them, and distribution before 3 cannot see them (for those, name legacyrootprefix=true)`;
 }
 
 function describeCopies(plan: Plan): string {

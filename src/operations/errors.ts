@@ -2,6 +2,8 @@
 export type SafetyRefusalCode =
   /** The store has no `docker/registry/v2` below its root. */
   | 'NOT_A_REGISTRY'
+  /** The settings leave open where in its container the registry lies, and one lies elsewhere than where they lead. */
+  | 'OTHER_ROOT'
   /** The source is a registry root with nothing in it. */
   | 'SOURCE_EMPTY'
   /** A listing ended with an error, so that an absence proves nothing. */

@@ -69,7 +69,7 @@ export async function migrate(
   options: MigrateOptions,
 ): Promise<MigrateResult> {
   const { observer, signal, concurrency } = options;
-  await assertStores(source, target, { deletes: options.delete !== undefined, signal });
+  await assertStores(source, target, { includesForeign: options.includeForeign, signal });
   const plan = await scan(source, target, { ...options, signal });
   const run = new Run({ ...options, source, target, known: plan.knownBlobs, signal });
   try {

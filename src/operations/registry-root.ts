@@ -1,6 +1,7 @@
 import type { CallOptions, Driver } from '../drivers/driver.ts';
 import { BLOBS_PREFIX, LOCKFILES_PREFIX, REGISTRY_ROOT, REPOSITORIES_PREFIX } from '../layout/paths.ts';
 import { SafetyRefusal } from './errors.ts';
+import { assertRootIsDecided, describeOtherRoot, findAtOtherRoot, type RootOptions } from './other-root.ts';
 
 export interface RegistryRoot {
   /** The root has `docker/registry/v2/`. */
@@ -25,14 +26,15 @@ export async function findRegistryRoot(store: Driver, options: CallOptions): Pro
 }
 
 /**
- * Refuses a source that is no registry, or not a whole one.
- * @throws SafetyRefusal NOT_A_REGISTRY, saying where the registry is if it can be seen from here.
+ * Refuses a source that is no registry, or not a whole one, or not the only one that may be meant.
+ * @throws SafetyRefusal NOT_A_REGISTRY, saying where the registry is if it can be seen from here; OTHER_ROOT.
  */
 export async function assertRegistryRoot(
   store: Driver,
   role: string,
-  options: CallOptions,
+  { besides, ...options }: RootOptions,
 ): Promise<RegistryRoot> {
+  await assertRootIsDecided(store, role, { besides, ...options });
   const root = await findRegistryRoot(store, options);
   if (!root.exists) {
     throw new SafetyRefusal(
@@ -52,6 +54,10 @@ export async function assertRegistryRoot(
 
 /** Looks one level up and down, where a root is most often mistaken. */
 async function whereElse(store: Driver, options: CallOptions): Promise<string> {
+  const other = await findAtOtherRoot(store, options);
+  if (other !== undefined) {
+    return describeOtherRoot(other);
+  }
   const { folders } = await store.listFolder('', options);
   if (
     folders.includes('registry/') ||

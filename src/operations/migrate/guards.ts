@@ -1,6 +1,7 @@
 import type { CallOptions, Driver } from '../../drivers/driver.ts';
 import { overlap } from '../../drivers/keys.ts';
 import { SafetyRefusal } from '../errors.ts';
+import { assertRootIsDecided } from '../other-root.ts';
 import { assertRegistryRoot } from '../registry-root.ts';
 import { lockfileKey } from '../../layout/paths.ts';
 import { deletionCount, type Plan } from './plan.ts';
@@ -11,16 +12,19 @@ export type MaxDelete = { objects: number } | { percent: number };
 /** A retag or two and their manifests are a few percent; a wrong source is nearly everything. */
 export const DEFAULT_MAX_DELETE: MaxDelete = { percent: 10 };
 
+/** Everything of a registry's but a pull-through cache's state lies below it. */
+const DOCKER_FOLDER = 'docker/';
+
 const DATABASE_LOCKFILE = lockfileKey('database-in-use');
 
 /**
  * What can be refused before anything is listed.
- * @throws SafetyRefusal STORES_OVERLAP, NOT_A_REGISTRY.
+ * @throws SafetyRefusal STORES_OVERLAP, NOT_A_REGISTRY, OTHER_ROOT.
  */
 export async function assertStores(
   source: Driver,
   target: Driver,
-  { deletes, ...options }: CallOptions & { deletes: boolean },
+  { includesForeign = false, ...options }: CallOptions & { includesForeign?: boolean },
 ): Promise<void> {
   const found = overlap(source.identity, target.identity);
   if (found === 'same') {
@@ -29,14 +33,29 @@ export async function assertStores(
       `Source and target are the same store (${source.location}): nothing was done. Name another target.`,
     );
   }
-  if (found !== 'none' && (deletes || source.name === 'filesystem')) {
+  const mayMeet = includesForeign || source.name === 'filesystem' || contentOverlaps(source, target);
+  if (found !== 'none' && mayMeet) {
     const [inner, outer] = found === 'first-inside-second' ? [source, target] : [target, source];
     throw new SafetyRefusal(
       'STORES_OVERLAP',
       `${inner.location} lies inside ${outer.location}, so one would be changed by the other: nothing was done. Choose stores that do not overlap.`,
     );
   }
-  await assertRegistryRoot(source, 'source', options);
+  await assertRegistryRoot(source, 'source', { ...options, besides: target.identity });
+  await assertRootIsDecided(target, 'target', { ...options, besides: source.identity });
+}
+
+/**
+ * Whether one store's registry lies inside of the other's. Roots alone may well lie inside of one another: a
+ * registry takes only what is below `docker/` at its root, and deletes touch nothing else, so that a container can be
+ * re-rooted in place.
+ */
+function contentOverlaps(source: Driver, target: Driver): boolean {
+  const [first, second] = [source, target].map(({ identity }) => ({
+    ...identity,
+    root: `${identity.root}${DOCKER_FOLDER}`,
+  }));
+  return first !== undefined && second !== undefined && overlap(first, second) !== 'none';
 }
 
 /**
