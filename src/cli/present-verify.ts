@@ -1,10 +1,15 @@
 import type { Driver } from '../drivers/driver.ts';
-import { parsePath } from '../layout/paths.ts';
 import { type KindCounts, totalOf } from '../operations/counts.ts';
 import type { ObjectKind } from '../operations/observer.ts';
 import type { VerifyResult } from '../operations/verify.ts';
-import type { Difference, Newer, Problem } from '../operations/verify/records.ts';
 import { kindNames, kindsInOrder } from './kinds.ts';
+import {
+  andMore,
+  differenceLines,
+  newerLines,
+  OTHERS_SHOWN,
+  summarizeDifferences,
+} from './present-differences.ts';
 import { formatSubset } from './read-data.ts';
 import { formatTable } from './table.ts';
 import { escapeForTerminal, formatBytes, formatCount, formatDuration, plural } from './units.ts';
@@ -13,8 +18,6 @@ export interface VerifyFacts {
   durationMs: number;
   retries: number;
 }
-
-const OTHERS_SHOWN = 10;
 
 /** The verdict first, then what it rests on, then what differs and what to do. */
 export function presentVerify(
@@ -27,7 +30,7 @@ export function presentVerify(
     verdictLine(result),
     `  source ${source.location}`,
     `  target ${target.location}`,
-    `  begun ${new Date(result.startedAtMs).toISOString()}, took ${formatDuration(durationMs)}${retries > 0 ? `, ${plural('request', retries)} repeated` : ''}`,
+    `  started ${new Date(result.startedAtMs).toISOString()}, took ${formatDuration(durationMs)}${retries > 0 ? `, ${plural('request', retries)} repeated` : ''}`,
     '',
     ...countTable(result),
     ...dataLines(result),
@@ -42,7 +45,7 @@ function verdictLine(result: VerifyResult): string {
   const unreadParts = plural('part', unread.total);
   if (differences.total > 0) {
     const more = unread.total > 0 ? `; and ${unreadParts} could not be read` : '';
-    return `DIFFERENT: ${plural('difference', differences.total)}: ${summary(result)}${more}.`;
+    return `DIFFERENT: ${plural('difference', differences.total)}: ${summarizeDifferences(result)}${more}.`;
   }
   if (verdict === 'incomplete') {
     return `NOT VERIFIED: ${unreadParts} could not be read; no difference was found in the rest.`;
@@ -53,7 +56,8 @@ function verdictLine(result: VerifyResult): string {
     plural('blob', content['blob-data']?.objects ?? 0),
     `${plural('object', totalOf(content).objects)} in all (${formatBytes(totalOf(content).bytes)})`,
   ].join(', ');
-  const except = newer.total > 0 ? `; ${plural('object', newer.total)} newer than its begin left out` : '';
+  const except =
+    newer.total > 0 ? `, but for ${plural('object', newer.total)} newer than this verification` : '';
   return `VERIFIED: both stores hold the same content: ${held}${except}. ${proof(result)}`;
 }
 
@@ -66,39 +70,6 @@ function proof({ readData }: VerifyResult): string {
   return 'percent' in subset && subset.percent >= 100
     ? `Every blob at the target (${formatCount(blobs)}) has the bytes that its name says.`
     : `Of the blobs at the target ${formatCount(blobs)} were read, and have the bytes that their names say.`;
-}
-
-const problemWords: Readonly<Record<Problem, string>> = {
-  'corrupt-at-target': 'corrupt at the target',
-  'corrupt-at-source': 'corrupt at the source',
-  'corrupt-at-both': 'corrupt at both',
-  missing: 'missing at the target',
-  content: 'with other content',
-  size: 'of another size',
-  extra: 'extra at the target',
-};
-
-const problemsInOrder = Object.keys(problemWords) as Problem[];
-
-function summary({ differencesBy }: VerifyResult): string {
-  return problemsInOrder
-    .flatMap((problem) => {
-      const byKind = differencesBy[problem];
-      if (byKind === undefined) {
-        return [];
-      }
-      const { 'tag-current': tags = 0, 'blob-data': blobs = 0, ...others } = byKind;
-      const rest = Object.values(others).reduce((sum, count) => sum + count, 0);
-      const counts = [
-        ...(tags > 0 ? [plural('tag', tags)] : []),
-        ...(blobs > 0 ? [plural('blob', blobs)] : []),
-        ...(rest > 0 ? [plural(tags + blobs > 0 ? 'other object' : 'object', rest)] : []),
-      ];
-      return [
-        `${counts.join(' and ')} ${problem === 'content' && rest + blobs === 0 ? 'elsewhere' : problemWords[problem]}`,
-      ];
-    })
-    .join(', ');
 }
 
 const apart: readonly { kind: ObjectKind; note: string }[] = [
@@ -134,7 +105,7 @@ function countTable({ counts, foreignFolders }: VerifyResult): string[] {
       : []),
   ];
   const lines = formatTable(
-    ['objects', 'source', 'target', 'more'],
+    ['objects', 'source', 'target', '+/-'],
     rows.map(({ cells }) => cells),
   );
   const width = Math.max(...lines.map((line) => line.length));
@@ -148,7 +119,7 @@ function countTable({ counts, foreignFolders }: VerifyResult): string[] {
       return note === '' ? line : `${line.padEnd(width)}  ${note}`;
     }),
     ...folders.slice(0, OTHERS_SHOWN),
-    ...more(folders.length - OTHERS_SHOWN, ''),
+    ...andMore(folders.length - OTHERS_SHOWN, ''),
   ];
 }
 
@@ -192,120 +163,8 @@ function unreadLines({ unread }: VerifyResult): string[] {
     ...shown.map(
       ({ side, key, message }) => `  ${side} ${escapeForTerminal(key)}: ${escapeForTerminal(message)}`,
     ),
-    ...more(unread.total - shown.length),
+    ...andMore(unread.total - shown.length),
   ];
-}
-
-function differenceLines(result: VerifyResult): string[] {
-  const { differences, notLookedAgain, targetIsRegistry } = result;
-  if (differences.total === 0) {
-    return [];
-  }
-  const groups = new Map<string, Difference[]>();
-  for (const difference of differences.first) {
-    const name = difference.repository ?? (difference.kind === 'blob-data' ? 'blobs' : 'other files');
-    groups.set(name, [...(groups.get(name) ?? []), difference]);
-  }
-  return [
-    '',
-    'Differences:',
-    ...[...groups].flatMap(([name, members]) => [
-      `  ${escapeForTerminal(name)}`,
-      ...members.map((difference) => `    ${describe(difference)}`),
-    ]),
-    ...more(differences.total - differences.first.length),
-    ...(targetIsRegistry
-      ? []
-      : ['  The target has no docker/registry/v2/: are bucket and rootdirectory what you meant?']),
-    ...(notLookedAgain > 0
-      ? [`  ${plural('difference', notLookedAgain)} as listed: there were too many to look at each again.`]
-      : []),
-    ...adviceLines(result),
-  ];
-}
-
-function describe(difference: Difference): string {
-  const { problem, reason, sourceDigest, targetDigest, sourceSizeBytes, targetSizeBytes } = difference;
-  const sizes = `${formatCount(sourceSizeBytes ?? 0)} bytes at the source, ${formatCount(targetSizeBytes ?? 0)} at the target`;
-  const said = `says ${sourceDigest ?? 'no digest'} at the source, ${targetDigest ?? 'no digest'} at the target`;
-  const hashed = [
-    ...(sourceDigest === undefined ? [] : [`${sourceDigest} at the source`]),
-    ...(targetDigest === undefined ? [] : [`${targetDigest} at the target`]),
-  ].join(', ');
-  const isLink = difference.kind !== 'blob-data' && sourceDigest !== undefined;
-  const details: Readonly<Record<Problem, string>> = {
-    missing: 'missing at the target',
-    extra: 'extra at the target',
-    size: isLink ? `${sizes}; ${said}` : sizes,
-    content: isLink || targetDigest !== undefined ? said : 'other content of the same size',
-    'corrupt-at-target': `corrupt at the target, hashes to ${hashed}`,
-    'corrupt-at-source': `corrupt at the source, hashes to ${hashed}`,
-    'corrupt-at-both': `corrupt at both, hashes to ${hashed}`,
-  };
-  return `${nameOf(difference.key)}: ${details[problem]}${reason === undefined ? '' : `. ${reason}`}`;
-}
-
-function nameOf(key: string): string {
-  const path = parsePath(key);
-  switch (path.kind) {
-    case 'tag-current':
-      return `tag ${path.tag}`;
-    case 'tag-index':
-      return `index link of tag ${path.tag} to ${path.digest}`;
-    case 'revision-link':
-      return `manifest revision ${path.digest}`;
-    case 'layer-link':
-      return `layer link ${path.digest}`;
-    case 'blob-data':
-      return path.digest;
-    default:
-      return escapeForTerminal(key);
-  }
-}
-
-/** One line for each kind of difference that there is. */
-function adviceLines({ differencesBy }: VerifyResult): string[] {
-  const has = (...problems: Problem[]) => problems.some((problem) => differencesBy[problem] !== undefined);
-  return [
-    ...(has('missing', 'size', 'content')
-      ? ['`regtool migrate` brings over what is missing or differs.']
-      : []),
-    ...(has('extra')
-      ? ['`regtool migrate --delete` removes what is extra; it is harmless if the source deleted it.']
-      : []),
-    ...(has('corrupt-at-target')
-      ? ['Remove a blob that is corrupt at the target there, and run `regtool migrate` again.']
-      : []),
-    ...(has('corrupt-at-source', 'corrupt-at-both')
-      ? ['A blob that is corrupt at the source must come from a backup, or be pushed again.']
-      : []),
-    'docs/verify.md explains each.',
-  ].map((line, index) => (index === 0 ? `\n${line}` : line));
-}
-
-function newerLines({ newer, settled }: VerifyResult): string[] {
-  const shown = newer.first.slice(0, OTHERS_SHOWN);
-  return [
-    ...(newer.total === 0
-      ? []
-      : [
-          '',
-          `Newer than this verification: ${plural('object', newer.total)} that the source wrote or deleted since it began (its clock says so, or it was seen). A last pass of \`regtool migrate\` brings them; with the source read-only there are none.`,
-          ...shown.map((object) => `  ${newerName(object)}`),
-          ...more(newer.total - shown.length),
-        ]),
-    ...(settled === 0 ? [] : ['', `Equal at a second look, so not counted: ${plural('object', settled)}.`]),
-  ];
-}
-
-function newerName({ key, repository, problem }: Newer): string {
-  const where = repository === undefined ? '' : `${escapeForTerminal(repository)} `;
-  const what = problem === 'deleted' ? 'deleted at the source' : problemWords[problem];
-  return `${where}${nameOf(key)}: ${what}`;
-}
-
-function more(count: number, where = '; all are in --report'): string[] {
-  return count > 0 ? [`  and ${formatCount(count)} more${where}`] : [];
 }
 
 /** The stable shape of `--json`. */

@@ -13,7 +13,7 @@ const ALL = '100%';
  */
 export function readDataFlag() {
   return Flags.custom<DataSubset>({
-    summary: 'Also read blobs and prove each against its name: all, 5% of them, or 10GiB.',
+    summary: 'Also read blobs and prove each against its name: all, or with =5% or =10GiB a sample.',
     description:
       'A part is a random sample, the same for the same --seed. Where the store keeps a SHA-256 of the whole object, it is asked for that instead of the bytes.',
     env: 'REGTOOL_READ_DATA',

@@ -36,7 +36,7 @@ export interface Observer<Record = ReportRecord> {
   record(record: Record): Promise<void>;
 }
 
-export const silentObserver: Observer = {
+export const silentObserver: Observer<unknown> = {
   phase() {},
   progress() {},
   notice() {},
