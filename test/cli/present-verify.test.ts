@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { blobKey, currentKey } from '../../fixtures/keys.ts';
 import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
@@ -7,6 +8,7 @@ import { DriverError } from '../../src/drivers/errors.ts';
 import { openMemory } from '../../src/drivers/memory.ts';
 import { silentObserver } from '../../src/operations/observer.ts';
 import { verify } from '../../src/operations/verify.ts';
+import type { Problem } from '../../src/operations/verify/records.ts';
 
 const facts = { durationMs: 1234, retries: 2 };
 
@@ -98,4 +100,19 @@ test('says when differences were not looked at again', async () => {
   await target.delete([currentKey('shop/web', '1.0'), blobKey(image.digest)]);
   const { text } = await present(source, target, { looksMax: 1 });
   expect(text).toContain('1 difference as listed');
+});
+
+test('the documentation has a heading for each kind of difference, and for no other', () => {
+  const problems: Record<Problem, true> = {
+    missing: true,
+    extra: true,
+    size: true,
+    content: true,
+    'corrupt-at-target': true,
+    'corrupt-at-source': true,
+    'corrupt-at-both': true,
+  };
+  const page = readFileSync(new URL('../../docs/verify.md', import.meta.url), 'utf8');
+  const headings = Array.from(page.matchAll(/^### (.+)$/gm), ([, heading]) => heading);
+  expect(headings).toEqual(Object.keys(problems));
 });
