@@ -29,7 +29,7 @@ export async function copyBlob(
     await target.write(key, bytes, { expectedDigest, signal });
     return;
   }
-  if (canCopyFrom(target, source)) {
+  if (canCopyFrom(target, source) && deniedSources.get(target)?.has(source) !== true) {
     const etag = await proveAtSource(source, key, expectedDigest, signal);
     if (await copyWithinService(source, target, key, sizeBytes, etag, signal)) {
       return;
@@ -42,7 +42,16 @@ export async function copyBlob(
   );
 }
 
-/** False where the service cannot copy this object by itself after all, such as one too large for it. */
+/**
+ * Sources that a target's credentials may not read: each store may have its own, from its own configuration.
+ * Remembered, so that their blobs are not all read twice.
+ */
+const deniedSources = new WeakMap<Driver, WeakSet<Driver>>();
+
+/**
+ * False where the service cannot copy this object by itself after all, such as one too large for it, or one that
+ * the target's credentials may not read.
+ */
 async function copyWithinService(
   source: Driver,
   target: Driver,
@@ -55,6 +64,10 @@ async function copyWithinService(
     await target.copyFrom?.({ identity: source.identity, key, sizeBytes, etag }, key, { signal });
     return true;
   } catch (error) {
+    if (isDriverError(error, 'PERMISSION_DENIED')) {
+      deniedSources.set(target, (deniedSources.get(target) ?? new WeakSet()).add(source));
+      return false;
+    }
     if (isDriverError(error, 'UNSUPPORTED')) {
       return false;
     }

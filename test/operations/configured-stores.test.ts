@@ -10,7 +10,13 @@ import { openStore, resolveLocation } from '../../src/drivers/open.ts';
 import { SafetyRefusal } from '../../src/operations/errors.ts';
 import { totalOf } from '../../src/operations/migrate/plan.ts';
 import { assertRegistryRoot, findRegistryRoot } from '../../src/operations/registry-root.ts';
-import { createBucket, createContainer, describeWithServers, startDockerRegistry } from '../servers/index.ts';
+import {
+  createBucket,
+  createContainer,
+  createRgwUser,
+  describeWithServers,
+  startDockerRegistry,
+} from '../servers/index.ts';
 import { createTemporaryFolder } from '../servers/process.ts';
 import { type Call, withHooks } from '../support/hooked-driver.ts';
 import { runMigrate } from '../support/migrating.ts';
@@ -190,6 +196,34 @@ describeWithServers('a bucket of S3, opened by a configuration', ['rgw'], (serve
     });
     expect(target.identity.root).toBe('new/root/');
     await expectRerooted(source, target, big);
+  });
+
+  it('is copied to a bucket of another user, whose credentials may not read the source', async () => {
+    const { accessKey: accesskey, secretKey: secretkey, region, endpoint } = servers.rgw;
+    const stranger = await createRgwUser();
+    const place = { region, regionendpoint: endpoint };
+    const { registry } = smallRegistry();
+    registry.push('group/more', 'latest', registry.image({ layers: 1, layerBytes: bigLayerBytes }));
+    const source = await openConfigured({
+      s3: { ...place, accesskey, secretkey, bucket: await createBucket(servers.rgw) },
+    });
+    await registry.writeTo(source);
+    const bucket = await createBucket({ ...servers.rgw, ...stranger });
+    const target = await openConfigured({
+      s3: { ...place, accesskey: stranger.accessKey, secretkey: stranger.secretKey, bucket },
+    });
+    const copies: string[] = [];
+    const watched = withHooks(target, {
+      before: ({ operation, key }) => {
+        if (operation === 'copyFrom') {
+          copies.push(key);
+        }
+      },
+    });
+    const result = await runMigrate(source, watched, { concurrency: 1 });
+    expect(result.tally.failures).toEqual([]);
+    expect(await pullableTags(target)).toEqual(await pullableTags(source));
+    expect(copies).toHaveLength(1);
   });
 
   it('shows nothing of its credentials when they are wrong', async () => {
