@@ -30,7 +30,7 @@ export const contentFindings = {
   'tag-current-missing': {
     severity: 'error',
     title: 'tag without its current link',
-    clientSees: `the tag is listed, and a pull ends with ${MANIFEST_UNKNOWN} "unknown tag"`,
+    clientSees: `the tag is listed, and a pull ends with ${MANIFEST_UNKNOWN}, with "unknown tag" in its detail`,
     cause:
       'A push or a delete was interrupted, or a copy missed the file. What the tag stood for is known only from its index.',
     remedy:

@@ -33,6 +33,8 @@ export interface CheckOptions {
   /** What ages are reckoned from. */
   nowMs: number;
   abandonedAfterMs?: number | undefined;
+  /** Opens what the store's root is in, to look for a registry that is not in the store. */
+  openAbove?: (() => Promise<Driver | undefined>) | undefined;
   signal?: AbortSignal | undefined;
   observer: CheckObserver;
 }
@@ -70,7 +72,7 @@ export interface CheckResult {
  */
 export async function check(driver: Driver, options: CheckOptions): Promise<CheckResult> {
   const { concurrency, signal, observer, abandonedAfterMs = ABANDONED_AFTER_MS } = options;
-  await assertRegistry(driver, signal);
+  await assertRegistry(driver, options);
   const run = new CheckRun(driver, { ...options, abandonedAfterMs });
   observer.phase('listing');
   const shards = await findShards(driver, undefined, { concurrency, signal });
@@ -126,12 +128,12 @@ export async function check(driver: Driver, options: CheckOptions): Promise<Chec
   };
 }
 
-async function assertRegistry(driver: Driver, signal: AbortSignal | undefined): Promise<void> {
+async function assertRegistry(driver: Driver, { openAbove, signal }: CheckOptions): Promise<void> {
   const { exists, hasBlobs, hasRepositories, isDatabaseManaged } = await findRegistryRoot(driver, { signal });
   if (!exists) {
     throw new SafetyRefusal(
       'NOT_A_REGISTRY',
-      `${driver.location} is not a registry's storage: it has no ${REGISTRY_ROOT}. ${await whereElse(driver, { signal })}`,
+      `${driver.location} is not a registry's storage: it has no ${REGISTRY_ROOT}. ${await whereElse(driver, { openAbove, signal })}`,
     );
   }
   if (!hasBlobs || !(hasRepositories || isDatabaseManaged)) {

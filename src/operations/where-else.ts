@@ -1,28 +1,60 @@
 import type { CallOptions, Driver } from '../drivers/driver.ts';
+import { isDriverError } from '../drivers/errors.ts';
 import { REGISTRY_ROOT } from '../layout/paths.ts';
+import { findRegistryRoot } from './registry-root.ts';
 
-/** How deep and how wide a store is searched for a registry that is not at its root. */
-const DEPTH_MAX = 4;
+/** How deep and wide a store is searched for a registry: a root of four folders, and docker/registry/v2 below it. */
+const DEPTH_MAX = 7;
 const LISTINGS_MAX = 200;
+
+export interface WhereElseOptions extends CallOptions {
+  /** Opens what the store's root is in: the parent folder, or the bucket without rootdirectory. */
+  openAbove?: (() => Promise<Driver | undefined>) | undefined;
+}
 
 /**
  * Says where a registry really is, when it is not at the root of a store: the root is a folder inside it, or it is
- * somewhere below. One sentence for an operator.
+ * somewhere below, or above. One sentence for an operator.
  */
-export async function whereElse(store: Driver, options: CallOptions): Promise<string> {
+export async function whereElse(store: Driver, { openAbove, ...options }: WhereElseOptions): Promise<string> {
   const { folders, objects } = await store.listFolder('', options);
-  if (folders.length + objects.length === 0) {
-    return 'It is empty: check the name, and that its disk is mounted.';
-  }
   const inside = isInside(folders);
   if (inside !== undefined) {
     return `It looks like the folder ${JSON.stringify(inside)} inside one: name the folder that holds docker/ itself.`;
   }
-  const found = await searchBelow(store, folders, options);
-  if (found === undefined) {
-    return 'Name the folder, or bucket and rootdirectory, that holds docker/; check that its disk is mounted.';
+  const below = await searchBelow(store, folders, options);
+  if (below !== undefined) {
+    return describeRoot(store, below);
   }
-  return describeRoot(store, found);
+  const above = await registryAbove(openAbove, options);
+  if (above !== undefined) {
+    return `One is at ${above}.`;
+  }
+  return folders.length + objects.length === 0
+    ? 'It is empty: check the name, and that its disk is mounted.'
+    : 'Name the folder, or bucket and rootdirectory, that holds docker/; check that its disk is mounted.';
+}
+
+/** A store above that cannot be opened or listed gives no advice, and is no reason for another error. */
+async function registryAbove(
+  openAbove: WhereElseOptions['openAbove'],
+  options: CallOptions,
+): Promise<string | undefined> {
+  const above = await openAbove?.();
+  if (above === undefined) {
+    return undefined;
+  }
+  try {
+    const { exists } = await findRegistryRoot(above, options);
+    return exists ? above.location : undefined;
+  } catch (error) {
+    if (isDriverError(error) && error.code !== 'ABORTED') {
+      return undefined;
+    }
+    throw error;
+  } finally {
+    await above.close();
+  }
 }
 
 /** Which folder of a registry has these folders in it. */

@@ -20,6 +20,8 @@ const KNOWN_BLOBS_MAX = 4_000_000;
 /** How many of a kind are kept for messages; all of them go to the observer. */
 const KEPT_MAX = 1000;
 const EXAMPLES_MAX = 20;
+/** So many failures in a row for want of an answer mean that the store is away, not that objects are bad. */
+const UNAVAILABLE_IN_A_ROW_MAX = 50;
 
 /** A flag of `CheckRun.blobs`: a manifest needs it, or it is one. */
 export const NEEDED = 1;
@@ -100,6 +102,7 @@ export class CheckRun {
   unreadCount = 0;
   /** Why it cannot be told which blobs nothing needs: the first reason. */
   orphansUnknown: string | undefined;
+  #unavailableInARow = 0;
   readonly #gathered = new Map<string, FindingFacts & { sizeBytes: number; objects: number }>();
 
   constructor(driver: Driver, options: RunOptions) {
@@ -162,18 +165,24 @@ export class CheckRun {
 
   /** One driver call, within the limit. */
   async call<T>(action: () => Promise<T>): Promise<T> {
-    return this.limit(action);
+    const result = await this.limit(action);
+    this.#unavailableInARow = 0;
+    return result;
   }
 
   /**
    * Notes that a part of the store could not be read.
-   * @throws what is no failure of that part: an interruption, a store that is gone, a bug.
+   * @throws what is no failure of that part: an interruption, a store that is gone or went away, a bug.
    */
   async noteUnread(key: string, error: unknown): Promise<void> {
     if (!isDriverError(error) || FATAL.has(error.code)) {
       throw error;
     }
     this.signal?.throwIfAborted();
+    this.#unavailableInARow += AWAY.has(error.code) ? 1 : 0;
+    if (this.#unavailableInARow > UNAVAILABLE_IN_A_ROW_MAX) {
+      throw error;
+    }
     const unread = { key, message: error.message };
     this.unreadCount += 1;
     if (this.unreads.length < KEPT_MAX) {
@@ -220,6 +229,8 @@ export class CheckRun {
 }
 
 const FATAL: ReadonlySet<DriverErrorCode> = new Set(['ABORTED', 'STORE_NOT_FOUND', 'UNAUTHENTICATED']);
+
+const AWAY: ReadonlySet<DriverErrorCode> = new Set(['UNAVAILABLE', 'RATE_LIMITED']);
 
 /** Whether an object is not there. */
 export function isGone(error: unknown): boolean {

@@ -1,0 +1,121 @@
+import { BaseCommand } from '../cli/base-command.ts';
+import { type ExitCode, exitCodes } from '../cli/exit-codes.ts';
+import { concurrencyFlag, maxRequestsPerSecondFlag, reportFlag, storeArgument } from '../cli/flags.ts';
+import { checkJson, findingRecord, presentCheck } from '../cli/present-check.ts';
+import { randomSeed, readDataFlag, seedFlag, withReadDataValue } from '../cli/read-data.ts';
+import { locationAbove } from '../cli/location-above.ts';
+import { openReport } from '../cli/report.ts';
+import { openLimitedStore, withStores } from '../cli/stores.ts';
+import type { Driver } from '../drivers/driver.ts';
+import type { StoreLocation } from '../drivers/location.ts';
+import { check, type CheckResult } from '../operations/check.ts';
+
+export default class Check extends BaseCommand {
+  static override summary = "Find everything that is wrong with a registry's storage.";
+
+  static override description = [
+    'Reads the layout as the registry does and tells which tags cannot be pulled, why, what clients see, and what mends it. Reads every link and every manifest; --read-data also reads the blobs and proves each against its name. Writes nothing.',
+    'STORE is a folder (the one that holds docker/), s3://BUCKET[/ROOT]?region=...&endpoint=... or azure://CONTAINER[/ROOT]?account=....',
+    'Exit codes: 0 healthy (hints are harmless); 2 wrong usage; 3 errors or warnings; 4 a part could not be read, so it is not known to be healthy; 5 the store could not be reached or refused; 6 not a registry; 130 interrupted. docs/findings.md explains each finding.',
+  ].join('\n\n');
+
+  static override examples = [
+    {
+      description: 'Check a registry on this machine',
+      command: '<%= config.bin %> check /var/opt/gitlab/gitlab-rails/shared/registry',
+    },
+    {
+      description: 'Check a bucket, with every finding in a file',
+      command: '<%= config.bin %> check s3://my-bucket?region=eu-central-1 --report findings.ndjson',
+    },
+    {
+      description: 'Also read a random tenth of the blobs',
+      command: '<%= config.bin %> check azure://registry?account=mystorage --read-data=10%',
+    },
+  ];
+
+  static override args = {
+    store: storeArgument('The store to check.'),
+  };
+
+  static override flags = {
+    'read-data': readDataFlag(),
+    seed: seedFlag(),
+    concurrency: concurrencyFlag(),
+    'max-requests-per-second': maxRequestsPerSecondFlag(),
+    report: reportFlag(),
+  };
+
+  override async run(): Promise<ReturnType<typeof checkJson>> {
+    const { args, flags } = await this.parse(Check, withReadDataValue(this.argv));
+    const startedAtMs = performance.now();
+    let retries = 0;
+    const subset = flags['read-data'];
+    const readData = subset === undefined ? undefined : { subset, seed: flags.seed ?? randomSeed() };
+    const report = await openReport(flags.report);
+    const progress = this.openProgress(flags);
+    const opening = openLimitedStore(args.store, {
+      concurrency: flags.concurrency,
+      maxRequestsPerSecond: flags['max-requests-per-second'],
+      onRetry: () => {
+        retries += 1;
+      },
+    });
+    try {
+      return await withStores([opening], async (store) => {
+        if (store === undefined) {
+          throw new TypeError('One store was to be opened.');
+        }
+        const result = await check(store, {
+          readData,
+          concurrency: flags.concurrency,
+          nowMs: Date.now(),
+          openAbove: () => openAbove(args.store, flags.concurrency),
+          signal: this.signal,
+          observer: {
+            phase: (name, totals = {}) => {
+              if (name === '') {
+                progress.stop();
+              } else {
+                progress.start(name, { totalObjects: totals.objects, totalBytes: totals.bytes });
+              }
+            },
+            progress: (step) => {
+              progress.add(step);
+            },
+            notice: (sentence) => {
+              this.logToStderr(sentence);
+            },
+            finding: (finding) => report.write(findingRecord(finding)),
+            brokenTag: (tag) => report.write({ type: 'tag', ...tag }),
+            unread: (part) => report.write({ type: 'unread', ...part }),
+          },
+        });
+        const durationMs = performance.now() - startedAtMs;
+        const facts = { location: store.location, durationMs, retries, readData };
+        this.log(presentCheck(result, facts).join('\n'));
+        return this.finish(exitCodeOf(result.verdict), checkJson(result, facts));
+      });
+    } finally {
+      await report.close();
+    }
+  }
+}
+
+/** Where the registry may be when it is not in the store. */
+async function openAbove(location: StoreLocation, concurrency: number): Promise<Driver | undefined> {
+  const above = locationAbove(location);
+  return above === undefined ? undefined : openLimitedStore(above, { concurrency });
+}
+
+function exitCodeOf(verdict: CheckResult['verdict']): ExitCode {
+  switch (verdict) {
+    case 'healthy':
+      return exitCodes.done;
+    case 'warnings':
+    case 'broken':
+      return exitCodes.findings;
+    case 'incomplete':
+      return exitCodes.partial;
+  }
+}
