@@ -1,7 +1,7 @@
-import { cpSync, mkdirSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { openAzure } from '../../src/drivers/azure.ts';
 import { openS3 } from '../../src/drivers/s3.ts';
@@ -27,6 +27,9 @@ import { startWatchingProxy } from '../support/watching-proxy.ts';
 const mebibyte = 2 ** 20;
 /** Above the size up to which the S3 driver sends an object in one request. */
 const largeLayerBytes = 66 * mebibyte;
+
+// Megabytes go through several servers, which takes its time on a busy machine.
+vi.setConfig({ testTimeout: 180_000 });
 
 const needs = ['rgw', 'azurite', 'docker-registry', 'skopeo'] as const;
 
@@ -94,7 +97,7 @@ describeWithServers('migrate, from and to real registries', needs, (servers) => 
     const container = await createContainer(servers.azurite);
     const env = { ...s3Environment(servers.rgw), ...azureEnvironment(servers.azurite) };
     const [below, beside] = [s3Location(`${bucket}/some/root`), s3Location(otherBucket)];
-    expectDone(await runRegtool(['migrate', seeded, below], { env }));
+    expectDone(await runRegtool(['migrate', withoutLargeBlob(), below], { env }));
     expectDone(await runRegtool(['migrate', below, beside], { env }));
     const someOfIt = ['--repository', 'library/*'];
     expectDone(await runRegtool(['migrate', beside, azureLocation(container), ...someOfIt], { env }));
@@ -102,8 +105,7 @@ describeWithServers('migrate, from and to real registries', needs, (servers) => 
     const belowStorage = { s3: registryParameters(bucket, '/some/root') };
     expect(await withRegistry(belowStorage, (copy) => pullAll(copy, few(seed).keys()))).toEqual(few(seed));
     const besideStorage = { s3: registryParameters(otherBucket) };
-    const large = [`${seed.largeBlob.repository}:large`];
-    await withRegistry(besideStorage, (copy) => pullAll(copy, [...few(seed).keys(), ...large]));
+    expect(await withRegistry(besideStorage, (copy) => pullAll(copy, few(seed).keys()))).toEqual(few(seed));
     const store = await openContainer(container);
     expect(await pullableTags(store)).toEqual(
       [...seed.tags]
@@ -192,6 +194,16 @@ describeWithServers('migrate, from and to real registries', needs, (servers) => 
     copies += 1;
     const copy = path.join(folder.path, `copy-${copies}`);
     cpSync(seeded, copy, { recursive: true });
+    return copy;
+  }
+
+  /** For ways on which size proves nothing. */
+  function withoutLargeBlob(): string {
+    const copy = copyOfSeed();
+    const { repository, digest } = seed.largeBlob;
+    const hex = digest.slice('sha256:'.length);
+    rmSync(path.join(copy, 'docker/registry/v2/repositories', repository), { recursive: true });
+    rmSync(path.join(copy, 'docker/registry/v2/blobs/sha256', hex.slice(0, 2), hex), { recursive: true });
     return copy;
   }
 
