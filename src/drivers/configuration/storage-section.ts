@@ -31,7 +31,7 @@ const advice: Readonly<Record<string, string>> = {
   gcs: "is Google Cloud Storage: reach the bucket through its S3-compatible XML API with an HMAC key, as s3://BUCKET/ROOTDIRECTORY?endpoint=https://storage.googleapis.com&region=auto with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or copy it to a folder with Google's own tools and give that folder",
   swift:
     'is Swift, which regtool does not open: copy the container to a folder with a Swift client and give the folder "files" in it, below the prefix if there is one. An S3 interface to the same container does not do: there blobs lie below files/, and those that were pushed in segments, which are most layers, read as empty',
-  oss: 'is Alibaba Cloud OSS: reach the bucket through its S3-compatible API, as s3://BUCKET/ROOTDIRECTORY?endpoint=https://oss-REGION.aliyuncs.com&region=REGION&pathstyle=false with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
+  oss: 'is Alibaba Cloud OSS: reach the bucket through its S3-compatible API, as s3://BUCKET/ROOTDIRECTORY?endpoint=https://s3.oss-REGION.aliyuncs.com&region=oss-REGION&pathstyle=false with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
   inmemory: 'keeps everything in the memory of the registry, so there is no store that could be opened',
 };
 
