@@ -237,6 +237,7 @@ describe('names', () => {
       { problem: 'size', tag: '2.0', targetSizeBytes: 0, sourceDigest: second.digest },
     ]);
     expect(records[1]).not.toHaveProperty('targetDigest');
+    expect((await run(plainStore(source), plainStore(target))).records).toEqual(records);
   });
 
   test('a link that says something else, where the listing tells the MD5 of what it says', async () => {
@@ -316,6 +317,7 @@ describe('reading data', () => {
     source.objects.set(blobKey(first.digest), first.manifestBytes.subarray(1));
     target.objects.set(blobKey(second.digest), second.manifestBytes.subarray(1));
     const { records } = await run(source, target, { readData: ALL });
+    expect(records).toHaveLength(2);
     expect(problemsOf(records)).toEqual({
       [blobKey(first.digest)]: 'corrupt-at-source',
       [blobKey(second.digest)]: 'corrupt-at-target',
@@ -433,6 +435,27 @@ describe('a store whose listing tells something else in the form of an MD5', () 
     target.objects.set(currentKey('shop/web', '2.0'), bytesOf(first.digest));
     expect((await run(source, encrypted, { readData })).records).toMatchObject([{ tag: '2.0' }]);
   });
+});
+
+test('a listing that is caught with a false MD5 is not asked about links again', async () => {
+  const { source, target } = twoStores();
+  const links: string[] = [];
+  const watched = failing(target, (operation, key) => {
+    if (operation === 'read' && /_layers|revisions|index/.test(key)) {
+      links.push(key);
+    }
+    return false;
+  });
+  const encrypted: Driver = {
+    ...watched,
+    async *list(prefix, options) {
+      for await (const page of target.list(prefix, options)) {
+        yield page.map((stat) => ({ ...stat, md5: 'ab'.repeat(16) }));
+      }
+    },
+  };
+  expect(await run(plainStore(source), encrypted, { concurrency: 1 })).toMatchObject({ verdict: 'verified' });
+  expect(links).toHaveLength(1);
 });
 
 describe('a source that takes pushes', () => {
