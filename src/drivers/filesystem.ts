@@ -7,6 +7,7 @@ import { provenBody, throwIfAborted } from './body.ts';
 import type { Body, CallOptions, DeleteFailure, Driver, ObjectStat, WriteOptions } from './driver.ts';
 import { DriverError } from './errors.ts';
 import { filesystemError, systemCode } from './filesystem/errors.ts';
+import { probeFolder } from './filesystem/probe.ts';
 import { openSmallReader } from './filesystem/read-small.ts';
 import { listOneFolder, walkFiles } from './filesystem/walk.ts';
 import { openWriter } from './filesystem/write.ts';
@@ -169,18 +170,23 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
   async function remove(keys: readonly string[], { signal }: CallOptions = {}): Promise<DeleteFailure[]> {
     throwIfAborted(signal, describe('delete'));
     const failures: DeleteFailure[] = [];
+    const changed = new Set<string>();
     const limit = pLimit(DELETES_AT_ONCE);
     await limit.map(keys, async (key) => {
       try {
         throwIfAborted(signal, describe('delete', key));
         if (invalidKeyReason(key) === undefined) {
-          await writer.removeFile(root + key);
+          const folder = await writer.removeFile(root + key);
+          if (folder !== undefined) {
+            changed.add(folder);
+          }
         }
       } catch (error) {
         const known = filesystemError(error, 'delete', root + key, key);
         failures.push({ key, error: known instanceof Error ? known : new Error(String(known)) });
       }
     });
+    await writer.settleRemovals(changed);
     return failures;
   }
 
@@ -208,6 +214,7 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
     readSmall,
     write,
     delete: remove,
+    probe: (options) => probeFolder(root, options),
     async close() {
       // No handle stays open between calls.
     },

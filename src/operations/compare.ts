@@ -2,29 +2,40 @@ import { createHash } from 'node:crypto';
 import type { Driver, ObjectStat } from '../drivers/driver.ts';
 
 /**
- * Whether two objects of the same size hold the same bytes. An MD5 that a store's listing proves is compared
- * first; what remains unknown is read. Never compares times.
+ * Whether two objects hold the same bytes. Equal MD5s from listings prove it. Different ones prove nothing:
+ * where a bucket encrypts by default an ETag only looks like an MD5 (S3 API reference, Object), so the bytes
+ * are read. Never compares times.
  */
 export async function sameContent(
-  source: { driver: Driver; stat: ObjectStat },
-  target: { driver: Driver; stat: ObjectStat },
+  source: StoredObject,
+  target: StoredObject,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   if (source.stat.sizeBytes !== target.stat.sizeBytes) {
     return false;
   }
-  const [left, right] = await Promise.all([md5Of(source, signal), md5Of(target, signal)]);
-  return left === right;
+  const told = await Promise.all([md5Of(source, signal), md5Of(target, signal)]);
+  if (told[0] === told[1]) {
+    return true;
+  }
+  const read = await Promise.all([
+    source.stat.md5 === undefined ? told[0] : readMd5(source, signal),
+    target.stat.md5 === undefined ? told[1] : readMd5(target, signal),
+  ]);
+  return read[0] === read[1];
 }
 
 /** Lowercase hex: the store's own where the listing told it, else of the bytes, which are read. */
-export async function md5Of(
-  { driver, stat }: { driver: Driver; stat: ObjectStat },
-  signal: AbortSignal | undefined,
-): Promise<string> {
-  if (stat.md5 !== undefined) {
-    return stat.md5;
-  }
+export async function md5Of(object: StoredObject, signal: AbortSignal | undefined): Promise<string> {
+  return object.stat.md5 ?? readMd5(object, signal);
+}
+
+interface StoredObject {
+  driver: Driver;
+  stat: ObjectStat;
+}
+
+async function readMd5({ driver, stat }: StoredObject, signal: AbortSignal | undefined): Promise<string> {
   const hash = createHash('md5');
   for await (const chunk of driver.read(stat.key, { signal })) {
     hash.update(chunk);

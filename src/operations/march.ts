@@ -78,7 +78,11 @@ function cursor(pages: AsyncIterable<ObjectStat[]>, side: string) {
     },
     async nextPage(): Promise<void> {
       const last = self.current;
-      const result = await iterator.next();
+      let result = await iterator.next();
+      // An empty page is no end: taking it for one would make the rest look absent.
+      while (result.done !== true && result.value.length === 0) {
+        result = await iterator.next();
+      }
       page = result.done === true ? [] : result.value;
       index = 0;
       self.current = page[0];

@@ -17,6 +17,7 @@ import { assertNothingNeeded } from './migrate/proof-of-need.ts';
 import { publishRepository } from './migrate/publish-repository.ts';
 import { Run, type Tally } from './migrate/run.ts';
 import { scan } from './migrate/scan.ts';
+import { assertStillThere } from './registry-root.ts';
 import type { Observer, PhaseTotals } from './observer.ts';
 
 export interface MigrateOptions {
@@ -78,14 +79,16 @@ export async function migrate(
     } else {
       assertDeletesAllowed(plan, options.delete.max);
       await assertNothingNeeded(source, target, plan, { concurrency, signal });
+      await assertStillThere(source, { signal });
     }
     if (!(await options.approve(plan))) {
       return { end: { kind: 'declined' }, plan, tally: run.tally, deletesWithheld: false };
     }
-    const wantsDeletes = deletionCount(plan) > 0;
-    const end = await settle(run, signal, () => carryOut(run, plan, options));
-    const deletesWithheld = wantsDeletes && deletionCount(plan) > 0;
-    return { end, plan, tally: run.tally, deletesWithheld };
+    let allDeletesDone = false;
+    const end = await settle(run, signal, async () => {
+      allDeletesDone = await carryOut(run, plan, options);
+    });
+    return { end, plan, tally: run.tally, deletesWithheld: deletionCount(plan) > 0 && !allDeletesDone };
   } catch (error) {
     await disposePlan(plan);
     throw error;
@@ -94,7 +97,8 @@ export async function migrate(
   }
 }
 
-async function carryOut(run: Run, plan: Plan, { concurrency, observer }: MigrateOptions): Promise<void> {
+/** Returns whether all planned deletes were gone through. */
+async function carryOut(run: Run, plan: Plan, { concurrency, observer }: MigrateOptions): Promise<boolean> {
   for (const { prefix, error } of plan.listingFailures) {
     await run.fail(prefix, error);
   }
@@ -113,10 +117,14 @@ async function carryOut(run: Run, plan: Plan, { concurrency, observer }: Migrate
   );
   phase('copying foreign files', { objects: plan.foreign.length });
   await forEachConcurrently(plan.foreign, concurrency, (copy) => copyFile(run, copy));
-  if (run.tally.failed + run.tally.heldBack === 0) {
-    phase('deleting', { objects: deletionCount(plan) });
-    await deletePlanned(run, plan, concurrency);
+  if (run.tally.vanished > 0) {
+    await assertStillThere(run.source, { signal: run.signal });
   }
+  if (run.tally.failed + run.tally.heldBack > 0) {
+    return false;
+  }
+  phase('deleting', { objects: deletionCount(plan) });
+  return deletePlanned(run, plan, concurrency);
 }
 
 async function copyPlanned(run: Run, copy: PlannedCopy): Promise<void> {
@@ -148,10 +156,13 @@ async function copyFile(run: Run, { key, sizeBytes, reason }: PlannedCopy): Prom
 /** Removes what an interrupted run of regtool left at the target: temporary files and unfinished uploads of blobs. */
 async function cleanUp(run: Run, plan: Plan): Promise<void> {
   const { target, signal, dryRun } = run;
-  if (plan.leftovers.length > 0 && !dryRun) {
-    await target.delete(plan.leftovers, { signal });
+  const failures =
+    plan.leftovers.length === 0 || dryRun ? [] : await target.delete(plan.leftovers, { signal });
+  const failed = new Set(failures.map(({ key }) => key));
+  for (const { key, error } of failures) {
+    await run.fail(key, error, { action: 'clean-up' });
   }
-  for (const key of plan.leftovers) {
+  for (const key of plan.leftovers.filter((leftover) => !failed.has(leftover))) {
     await run.record(key, { action: 'clean-up', outcome: dryRun ? 'planned' : 'done' });
   }
   if (target.listUploads === undefined || plan.blobs.length === 0) {

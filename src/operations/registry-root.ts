@@ -1,4 +1,5 @@
 import type { CallOptions, Driver } from '../drivers/driver.ts';
+import { DriverError } from '../drivers/errors.ts';
 import { BLOBS_PREFIX, LOCKFILES_PREFIX, REGISTRY_ROOT, REPOSITORIES_PREFIX } from '../layout/paths.ts';
 import { SafetyRefusal } from './errors.ts';
 import { assertRootIsDecided, describeOtherRoot, findAtOtherRoot, type RootOptions } from './other-root.ts';
@@ -15,13 +16,20 @@ export interface RegistryRoot {
 /** Looks at a store's upper folders only. */
 export async function findRegistryRoot(store: Driver, options: CallOptions): Promise<RegistryRoot> {
   const { folders } = await store.listFolder(REGISTRY_ROOT, options);
-  const locks =
-    folders.length === 0 ? undefined : await store.stat(`${LOCKFILES_PREFIX}database-in-use`, options);
+  if (folders.length === 0) {
+    return { exists: false, hasBlobs: false, hasRepositories: false, isDatabaseManaged: false };
+  }
+  const [blobs, repositories, lock] = await Promise.all([
+    store.listFolder(BLOBS_PREFIX, options),
+    store.listFolder(REPOSITORIES_PREFIX, options),
+    store.stat(`${LOCKFILES_PREFIX}database-in-use`, options),
+  ]);
   return {
-    exists: folders.length > 0,
-    hasBlobs: folders.includes(BLOBS_PREFIX),
-    hasRepositories: folders.includes(REPOSITORIES_PREFIX),
-    isDatabaseManaged: locks !== undefined,
+    exists: true,
+    // A filesystem names empty folders, and an unmounted disk leaves one.
+    hasBlobs: blobs.folders.length > 0,
+    hasRepositories: repositories.folders.length > 0,
+    isDatabaseManaged: lock !== undefined,
   };
 }
 
@@ -50,6 +58,22 @@ export async function assertRegistryRoot(
     );
   }
   return root;
+}
+
+/**
+ * Looks again whether a source is still what it was. A disk below the root that is unmounted while regtool runs
+ * makes everything on it look deleted; without this, that would be believed.
+ * @throws DriverError STORE_NOT_FOUND.
+ */
+export async function assertStillThere(store: Driver, options: CallOptions): Promise<void> {
+  const root = await findRegistryRoot(store, options);
+  if (!root.hasBlobs || !(root.hasRepositories || root.isDatabaseManaged)) {
+    throw new DriverError(
+      'STORE_NOT_FOUND',
+      `${store.location} no longer has the registry that it had at the start: was a disk unmounted? Nothing more was done.`,
+      { driver: store.name, operation: 'list', key: REGISTRY_ROOT },
+    );
+  }
 }
 
 /** Looks one level up and down, where a root is most often mistaken. */

@@ -1,20 +1,21 @@
 import { mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 
 /** What a spool keeps in memory before it goes to a file: small registries never touch the disk. */
 const MEMORY_BYTES = 1024 * 1024;
 
 /**
- * A list that does not grow in memory: JSON lines in order of arrival, first in memory, then in a private
- * temporary file that `dispose` removes. Written first, read afterwards, as often as wanted.
+ * A list that does not grow in memory: JSON lines in order of arrival, first in memory, then in a
+ * temporary file without a name, which `dispose` ends. Written first, read afterwards, as often as wanted.
  */
 export class Spool<T> {
   readonly #memoryBytes: number;
   #lines: string[] = [];
   #sizeBytes = 0;
   #length = 0;
-  #file: { folder: string; path: string; handle: FileHandle } | undefined;
+  #file: FileHandle | undefined;
   #lastWrite: Promise<void> = Promise.resolve();
 
   constructor(memoryBytes = MEMORY_BYTES) {
@@ -45,8 +46,8 @@ export class Spool<T> {
     await this.#lastWrite;
     if (this.#file !== undefined) {
       await this.#flush();
-      const file = await open(this.#file.path, 'r');
-      for await (const line of file.readLines()) {
+      const stream = this.#file.createReadStream({ start: 0, autoClose: false });
+      for await (const line of createInterface({ input: stream })) {
         yield JSON.parse(line) as T;
       }
     }
@@ -58,11 +59,8 @@ export class Spool<T> {
   async dispose(): Promise<void> {
     this.#lines = [];
     await this.#lastWrite;
-    if (this.#file !== undefined) {
-      await this.#file.handle.close();
-      await rm(this.#file.folder, { recursive: true, force: true });
-      this.#file = undefined;
-    }
+    await this.#file?.close();
+    this.#file = undefined;
   }
 
   async #flush(): Promise<void> {
@@ -72,12 +70,16 @@ export class Spool<T> {
       return;
     }
     this.#file ??= await openPrivateFile();
-    await this.#file.handle.appendFile(`${lines.join('\n')}\n`);
+    await this.#file.appendFile(`${lines.join('\n')}\n`);
   }
 }
 
-async function openPrivateFile() {
+/** A file that has no name any more once it is open, so that nothing stays behind even when the process is killed. */
+async function openPrivateFile(): Promise<FileHandle> {
   const folder = await mkdtemp(join(tmpdir(), 'regtool-plan-'));
-  const path = join(folder, 'plan.ndjson');
-  return { folder, path, handle: await open(path, 'wx', 0o600) };
+  try {
+    return await open(join(folder, 'plan.ndjson'), 'wx+', 0o600);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }

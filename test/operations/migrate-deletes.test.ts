@@ -167,7 +167,7 @@ describe('migrate --delete', () => {
       const { target } = await migrated();
       const objects: [string, string][] = [
         [`${root}blobs/sha256/`, ''],
-        [`${root}repositories/`, ''],
+        [`${root}repositories/a/`, ''],
       ];
       await expectRefused(openMemory({ objects }), target, 'SOURCE_EMPTY');
     });

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -29,7 +29,7 @@ describe('migrate, when the listing ends with an error', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('leaves no temporary file of a plan that was too large for memory', async () => {
+  it('leaves neither a file nor a handle of a plan that was too large for memory', async () => {
     const registry = new RegistryBuilder();
     registry.push('a', 'v1', registry.image());
     for (let index = 0; index < 20; index += 1) {
@@ -40,7 +40,7 @@ describe('migrate, when the listing ends with an error', () => {
     const source = withHooks(memoryOf(registry.objects), {
       before: ({ operation, key }) => {
         if (operation === 'list' && key === 'then/') {
-          filesMeanwhile = readdirSync(folder).length;
+          filesMeanwhile = openFilesIn(folder).length;
           throw gone();
         }
       },
@@ -48,6 +48,7 @@ describe('migrate, when the listing ends with an error', () => {
     const migrating = runMigrate(source, openMemory(), { includeForeign: true });
     await expect(migrating).rejects.toMatchObject({ code: 'STORE_NOT_FOUND' });
     expect(filesMeanwhile).toBe(1);
+    expect(openFilesIn(folder)).toEqual([]);
     expect(readdirSync(folder)).toEqual([]);
   });
 
@@ -74,3 +75,16 @@ describe('migrate, when the listing ends with an error', () => {
     expect(listed.length).toBe(atTheEnd);
   });
 });
+
+/** The files below a folder that this process has open, also those without a name any more (Linux). */
+function openFilesIn(folder: string): string[] {
+  return readdirSync('/proc/self/fd').flatMap((handle) => {
+    try {
+      const path = readlinkSync(`/proc/self/fd/${handle}`);
+      return path.startsWith(folder) ? [path] : [];
+    } catch {
+      // The handle of the folder that is being read is closed by now.
+      return [];
+    }
+  });
+}

@@ -28,10 +28,23 @@ export function openWriter(root: string, owner: Owner | undefined) {
       await fill(file, chunks);
       await rename(temporary, path);
     } catch (error) {
-      await unlink(temporary);
+      await discard(temporary);
       throw error;
     }
     await syncFolder(folder);
+  }
+
+  /** Removes a failed write's file and the folders that were made for it: an empty tag folder is listed as a tag. */
+  async function discard(temporary: string): Promise<void> {
+    try {
+      await unlink(temporary);
+      await removeEmptyFolders(dirname(temporary));
+    } catch (error) {
+      // What made the write fail may hinder this, too; that first error is the one to tell.
+      if (systemCode(error) === undefined) {
+        throw error;
+      }
+    }
   }
 
   async function createIn(folder: string, temporary: string): Promise<FileHandle> {
@@ -99,33 +112,62 @@ export function openWriter(root: string, owner: Owner | undefined) {
     }
   }
 
-  /** Removes a file, and the folders that this leaves empty: an empty tag folder would be listed as a tag. */
-  async function removeFile(path: string): Promise<void> {
+  /**
+   * Removes a file, and the folders that this leaves empty: an empty tag folder would be listed as a tag.
+   * Returns the folder to pass to `settleRemovals`; undefined when there was no such file.
+   */
+  async function removeFile(path: string): Promise<string | undefined> {
     try {
       await assertInside(dirname(path), 'delete');
       await unlink(path);
     } catch (error) {
       const code = systemCode(error);
       if (code === 'ENOENT' || code === 'ENOTDIR') {
-        return;
+        return undefined;
       }
       throw error;
     }
-    for (let folder = dirname(path); folder.length >= root.length; folder = dirname(folder)) {
+    return removeEmptyFolders(dirname(path));
+  }
+
+  /** Makes removals durable: a tag must not come back after a power cut when its blob does not. */
+  async function settleRemovals(folders: ReadonlySet<string>): Promise<void> {
+    for (const first of folders) {
+      for (let folder = first; folder.length >= root.length - 1; folder = dirname(folder)) {
+        try {
+          await syncFolder(folder);
+          break;
+        } catch (error) {
+          // Another removal took this folder away; then the one above it is what has to be durable.
+          if (systemCode(error) !== 'ENOENT') {
+            throw error;
+          }
+        }
+      }
+    }
+  }
+
+  /** Removes a folder and those above it as long as they are empty; returns the first that stays. */
+  async function removeEmptyFolders(first: string): Promise<string> {
+    let folder = first;
+    for (; folder.length >= root.length; folder = dirname(folder)) {
       knownFolders.delete(folder);
       try {
         await rmdir(folder);
       } catch (error) {
         const code = systemCode(error);
-        if (code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'ENOENT' || code === 'EBUSY') {
+        if (code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'EBUSY') {
           break;
         }
-        throw error;
+        if (code !== 'ENOENT') {
+          throw error;
+        }
       }
     }
+    return folder.length >= root.length ? folder : root;
   }
 
-  return { replaceFile, removeFile };
+  return { replaceFile, removeFile, settleRemovals };
 }
 
 /** `<name>.<uuid>.regtool.tmp`: known to the layout as regtool's own left-over, should the process be killed. */

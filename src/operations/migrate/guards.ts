@@ -89,6 +89,16 @@ export function assertDeletesAllowed(plan: Plan, maxDelete: MaxDelete): void {
       `The source has no content at all. ${nothingTouched} Is its disk mounted?`,
     );
   }
+  for (const kind of ['blob-data', 'revision-link'] as const) {
+    const atSource = (plan.equal[kind]?.objects ?? 0) + (plan.toCopy[kind]?.objects ?? 0);
+    const atTarget = plan.deletions.get(kind)?.length ?? 0;
+    if (atSource === 0 && atTarget > 0 && !plan.isSelection) {
+      throw new SafetyRefusal(
+        'SOURCE_EMPTY',
+        `The source has not one ${kind === 'blob-data' ? 'blob' : 'manifest revision'}, and the target has ${atTarget} that would be deleted. ${nothingTouched} Is a part of the source on a disk that is not mounted?`,
+      );
+    }
+  }
   const count = deletionCount(plan);
   const allowed =
     'objects' in maxDelete ? maxDelete.objects : Math.floor((plan.targetObjects * maxDelete.percent) / 100);

@@ -67,6 +67,8 @@ export interface Plan {
   /** The first foreign keys and folders, for messages; all of them are in the report. */
   foreignSamples: string[];
   listingFailures: ListingFailure[];
+  /** Only some repositories were looked at. */
+  isSelection: boolean;
   /** Blobs that are at the target with the right size. */
   knownBlobs: DigestSet;
 }

@@ -1,6 +1,6 @@
 import type { Driver } from '../../drivers/driver.ts';
 import { isDriverError } from '../../drivers/errors.ts';
-import { MAX_LINK_BYTES, readLink, type Digest } from '../../layout/digest.ts';
+import { digestParts, MAX_LINK_BYTES, readLink, type Digest } from '../../layout/digest.ts';
 import { MAX_MANIFEST_BYTES, parseManifest, references } from '../../layout/manifest.ts';
 import {
   blobDataKey,
@@ -59,7 +59,7 @@ export async function assertNothingNeeded(
   async function examine(key: string): Promise<void> {
     const path = parsePath(key);
     if (path.kind === 'tag-current') {
-      const digest = await readDigest(key);
+      const digest = await readDigest(source, key);
       if (digest !== undefined) {
         protect(revisionLinkKey(path.repository, digest), `tag ${path.repository}:${path.tag}`);
       }
@@ -78,9 +78,18 @@ export async function assertNothingNeeded(
         protect(revisionLinkKey(repository, reference), by);
       } else {
         protect(layerLinkKey(repository, reference), by);
-        protect(blobDataKey(reference), by);
+        protect(blobDataKey(await blobBehind(repository, reference)), by);
       }
     }
+  }
+
+  /** What was pushed by another digest than SHA-256 is stored by that, and its layer link says so (facts A3). */
+  async function blobBehind(repository: string, digest: Digest): Promise<Digest> {
+    if (digestParts(digest).algorithm === 'sha256') {
+      return digest;
+    }
+    const key = layerLinkKey(repository, digest);
+    return (await readDigest(source, key)) ?? (await readDigest(target, key)) ?? digest;
   }
 
   function protect(key: string, by: string): void {
@@ -89,8 +98,8 @@ export async function assertNothingNeeded(
     }
   }
 
-  async function readDigest(key: string): Promise<Digest | undefined> {
-    const bytes = await readOrNothing(source, key, MAX_LINK_BYTES);
+  async function readDigest(store: Driver, key: string): Promise<Digest | undefined> {
+    const bytes = await readOrNothing(store, key, MAX_LINK_BYTES);
     const link = readLink(bytes);
     return link.valid ? link.digest : undefined;
   }

@@ -7,7 +7,7 @@ import {
   type Reference,
   references,
 } from '../../layout/manifest.ts';
-import { blobDataKey, layerLinkKey, parsePath, revisionLinkKey } from '../../layout/paths.ts';
+import { blobDataKey, layerLinkKey, parsePath, revisionLinkKey, tagCurrentKey } from '../../layout/paths.ts';
 import { forEachConcurrently } from '../concurrency.ts';
 import { readProven } from '../read-proven.ts';
 import type { PlannedCopy, RepositoryPlan } from './plan.ts';
@@ -62,8 +62,12 @@ class RepositoryPublisher {
         await this.#revision(path.digest);
       }
     });
-    await forEachConcurrently(tagIndexes, WIDTH, (copy) => this.#publishTagIndex(copy));
-    await forEachConcurrently(tagCurrents, WIDTH, (copy) => this.#publishTag(copy));
+    const tags = new Map<string, TagDecision>();
+    await forEachConcurrently(tagCurrents, WIDTH, async (copy) => {
+      tags.set(copy.key, await this.#decideTag(copy));
+    });
+    await forEachConcurrently(tagIndexes, WIDTH, (copy) => this.#publishTagIndex(copy, tags));
+    await forEachConcurrently(tagCurrents, WIDTH, (copy) => this.#publishTag(copy, tags.get(copy.key)));
   }
 
   /** A layer link, or a signature or tarsum link of an old registry. */
@@ -235,19 +239,32 @@ class RepositoryPublisher {
     return true;
   }
 
-  async #publishTagIndex(copy: PlannedCopy): Promise<void> {
+  /** A registry lists each tag folder: index links alone would show a tag that cannot be pulled. */
+  async #publishTagIndex(copy: PlannedCopy, tags: ReadonlyMap<string, TagDecision>): Promise<void> {
     const { key } = copy;
     const path = parsePath(key);
     const link = await this.#readSourceLink(key, copy);
     if (path.kind !== 'tag-index' || typeof link === 'string') {
       return;
     }
+    const tag = tags.get(tagCurrentKey(path.repository, path.tag)) ?? (await this.#tagAtTarget(path));
+    if (tag.link === undefined && !tag.isAtTarget) {
+      // Named in the report only: it is the tag that counts.
+      const reason = tag.isBroken ? 'its tag cannot be pulled at the source' : 'its tag was not published';
+      await this.#run.record(key, { action: 'hold-back', outcome: 'held-back', reason });
+      return;
+    }
     if (link.digest !== path.digest && (await this.#leaveIncomplete(key, brokenLink(link)))) {
       return;
     }
     const revision = await this.#revision(path.digest);
-    if (revision === 'failed' || revision === 'incomplete') {
+    if (revision === 'failed') {
       await this.#run.holdBack(key, `the revision ${path.digest} was not published`);
+      return;
+    }
+    if (revision === 'incomplete') {
+      const reason = `the revision ${path.digest} is incomplete at the source`;
+      await this.#run.record(key, { action: 'hold-back', outcome: 'held-back', reason });
       return;
     }
     // Deleting a manifest leaves the index links of tags that once stood for it; they harm nobody.
@@ -255,33 +272,48 @@ class RepositoryPublisher {
     await this.#writeLink(key, link.bytes, copy);
   }
 
+  /** Of a tag whose `current` link is not in the plan: it is equal on both sides, or the source has none. */
+  async #tagAtTarget({ repository, tag }: { repository: string; tag: string }): Promise<TagDecision> {
+    const state = await this.#isAtTarget(tagCurrentKey(repository, tag));
+    const isKept = this.#run.includeIncomplete || state === 'published';
+    return { link: undefined, isAtTarget: isKept, isBroken: state === 'missing' };
+  }
+
   /** The tag is read again: it may have moved since it was listed, and what it stands for now is published. */
-  async #publishTag(copy: PlannedCopy): Promise<void> {
+  async #decideTag(copy: PlannedCopy): Promise<TagDecision> {
     const { key } = copy;
+    const isAtTarget = copy.reason !== 'missing';
+    const withheld = { link: undefined, isAtTarget, isBroken: false };
     const link = await this.#readSourceLink(key, copy);
     if (typeof link === 'string') {
-      return;
+      return withheld;
     }
     if (link.digest === undefined) {
-      if (!(await this.#leaveIncomplete(key, brokenLink(link)))) {
-        await this.#writeLink(key, link.bytes, copy);
-      }
-      return;
+      const isLeft = await this.#leaveIncomplete(key, brokenLink(link));
+      return isLeft ? { ...withheld, isBroken: true } : { link, isAtTarget, isBroken: true };
     }
     const revision = await this.#revision(link.digest);
     if (revision === 'failed') {
       await this.#run.holdBack(key, `the revision ${link.digest} was not published`);
-      return;
+      return withheld;
     }
     if (revision !== 'published') {
       const reason = `the revision ${link.digest} that it stands for is missing or incomplete at the source`;
       if (await this.#leaveIncomplete(key, reason)) {
-        return;
+        return { ...withheld, isBroken: true };
       }
     }
-    const formerDigest = copy.reason === 'missing' ? undefined : await this.#digestAtTarget(key);
-    await this.#writeLink(key, link.bytes, copy, {
-      digest: link.digest,
+    return { link, isAtTarget, isBroken: false };
+  }
+
+  async #publishTag(copy: PlannedCopy, tag: TagDecision | undefined): Promise<void> {
+    if (tag?.link === undefined) {
+      return;
+    }
+    const { bytes, digest } = tag.link;
+    const formerDigest = tag.isAtTarget ? await this.#digestAtTarget(copy.key) : undefined;
+    await this.#writeLink(copy.key, bytes, copy, {
+      ...(digest === undefined ? {} : { digest }),
       ...(formerDigest === undefined ? {} : { formerDigest }),
     });
   }
@@ -323,7 +355,7 @@ class RepositoryPublisher {
       const link = readLink(await this.#run.limit(() => target.readSmall(key, MAX_LINK_BYTES, { signal })));
       return link.valid ? link.digest : link.problem;
     } catch (error) {
-      if (isDriverError(error, 'NOT_FOUND', 'CHANGED')) {
+      if (isDriverError(error) && error.code !== 'ABORTED') {
         return undefined;
       }
       throw error;
@@ -367,6 +399,16 @@ function tooLarge(sizeBytes: number): ParsedManifest {
     problem: 'too-large',
     detail: `it has ${sizeBytes} bytes, and registries take ${MAX_MANIFEST_BYTES}`,
   };
+}
+
+/** What is to become of a tag at the target. */
+interface TagDecision {
+  /** What to write, or undefined when the tag is not published in this run. */
+  link: SourceLink | undefined;
+  /** The target shows the tag already. */
+  isAtTarget: boolean;
+  /** It cannot be pulled at the source either. */
+  isBroken: boolean;
 }
 
 interface SourceLink {

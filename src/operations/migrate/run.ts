@@ -5,6 +5,7 @@ import { isDriverError } from '../../drivers/errors.ts';
 import type { Digest } from '../../layout/digest.ts';
 import { blobDataKey, fromRepository, parsePath } from '../../layout/paths.ts';
 import { copyBlob } from '../copy-blob.ts';
+import { BlobProver } from '../prove-blob.ts';
 import type { DigestSet } from '../digest-set.ts';
 import type { Observer, ReportRecord } from '../observer.ts';
 import { addCount, type KindCounts } from './plan.ts';
@@ -240,6 +241,16 @@ export class Run {
     }
   }
 
+  /** The source has lost it, so nothing says how large it should be: only its bytes can. */
+  async #proveAtTarget(digest: Digest, sizeBytes: number): Promise<BlobState> {
+    const prover = new BlobProver(this.target, { signal: this.signal });
+    const { matches } = await this.limit(() => prover.prove(digest, sizeBytes));
+    if (matches) {
+      this.#known.add(digest);
+    }
+    return matches ? 'present' : 'missing';
+  }
+
   async #lookUp(digest: Digest): Promise<BlobState> {
     const key = blobDataKey(digest);
     try {
@@ -247,12 +258,12 @@ export class Run {
         this.limit(() => this.source.stat(key, { signal: this.signal })),
         this.limit(() => this.target.stat(key, { signal: this.signal })),
       ]);
-      if (right !== undefined && (left === undefined || left.sizeBytes === right.sizeBytes)) {
+      if (right !== undefined && left?.sizeBytes === right.sizeBytes) {
         this.#known.add(digest);
         return 'present';
       }
       if (left === undefined) {
-        return 'missing';
+        return right === undefined ? 'missing' : await this.#proveAtTarget(digest, right.sizeBytes);
       }
       return await this.limit(() => this.copyBlob(digest, left.sizeBytes, 'not in the listing'));
     } catch (error) {

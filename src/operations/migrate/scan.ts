@@ -42,7 +42,7 @@ const FOREIGN_SAMPLES = 20;
  */
 export async function scan(source: Driver, target: Driver, options: ScanOptions): Promise<Plan> {
   const { concurrency, signal, observer } = options;
-  const plan = emptyPlan();
+  const plan = emptyPlan(options.selects !== undefined);
   const tagReads = pLimit(concurrency);
   const selected: SelectedBlobs | undefined = options.selects === undefined ? undefined : new Set();
   observer.phase('listing');
@@ -339,8 +339,9 @@ function copyReason(
   return contentDiffers ? 'content' : undefined;
 }
 
-function emptyPlan(): Plan {
+function emptyPlan(isSelection: boolean): Plan {
   return {
+    isSelection,
     blobs: new Spool(),
     others: [],
     repositories: new Spool(),
