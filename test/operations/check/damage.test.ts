@@ -22,6 +22,7 @@ const SKOPEO_EVERY = 64;
 describeWithServers('a check of a damaged registry', ['docker-registry', 'skopeo'], () => {
   const folder = createTemporaryFolder('regtool-damage');
   let registry: DockerRegistry;
+  let puller: StrictPuller;
   let driver: Driver;
   let tags: { repository: string; tag: string }[];
   let files: string[];
@@ -33,8 +34,10 @@ describeWithServers('a check of a damaged registry', ['docker-registry', 'skopeo
     await built.writeTo(driver);
     files = filesBelow(folder.path);
     registry = await startDockerRegistry({ storage: { filesystem: { rootdirectory: folder.path } } });
+    puller = new StrictPuller(registry.address);
   });
   afterAll(async () => {
+    await puller.close();
     await registry.stop();
     await driver.close();
     folder.remove();
@@ -74,7 +77,6 @@ describeWithServers('a check of a damaged registry', ['docker-registry', 'skopeo
   });
 
   async function failedPulls(): Promise<string[]> {
-    const puller = new StrictPuller(registry.address);
     const failures = await Promise.all(
       tags.map(async ({ repository, tag }) => ({
         name: `${repository}:${tag}`,
@@ -89,7 +91,6 @@ describeWithServers('a check of a damaged registry', ['docker-registry', 'skopeo
 
   /** skopeo does not compare a manifest that it asks for by tag with the digest that the registry names; others do. */
   async function compareWithSkopeo(failed: readonly string[], words: string): Promise<void> {
-    const puller = new StrictPuller(registry.address);
     const names = tags.map(({ repository, tag }) => `${repository}:${tag}`);
     const some = [...new Set([...failed, ...names])].slice(0, 3);
     for (const name of some) {

@@ -31,13 +31,16 @@ const OTHER_KINDS_OF_REGISTRY = /pull-through cache|metadata database/;
 describeWithServers('each broken registry, served by a real docker-registry', ['docker-registry'], () => {
   const folder = createTemporaryFolder('regtool-check');
   let registry: DockerRegistry;
+  let puller: StrictPuller;
   let driver: Driver;
 
   beforeAll(async () => {
     driver = await openFilesystem({ root: folder.path, location: folder.path });
     registry = await startDockerRegistry({ storage: { filesystem: { rootdirectory: folder.path } } });
+    puller = new StrictPuller(registry.address);
   });
   afterAll(async () => {
+    await puller.close();
     await registry.stop();
     await driver.close();
     folder.remove();
@@ -49,7 +52,6 @@ describeWithServers('each broken registry, served by a real docker-registry', ['
       const healthy = healthyRegistry();
       broken.damage(healthy);
       await replaceWith(healthy);
-      const puller = new StrictPuller(registry.address);
       const failed: string[] = [];
       for (const { repository, tag } of tagsOf(healthy.registry.objects.keys())) {
         if ((await puller.failureOf(repository, tag)) !== undefined) {
