@@ -1,15 +1,15 @@
-import { isDriverError } from '../../drivers/errors.ts';
-import { digestParts, MAX_LINK_BYTES, readLink, type Digest } from '../../layout/digest.ts';
-import {
-  MAX_MANIFEST_BYTES,
-  type ParsedManifest,
-  parseManifest,
-  type Reference,
-  references,
-} from '../../layout/manifest.ts';
-import { blobDataKey, layerLinkKey, parsePath, revisionLinkKey, tagCurrentKey } from '../../layout/paths.ts';
+import { type Digest, digestParts } from '../../layout/digest.ts';
+import { type Reference, references } from '../../layout/manifest.ts';
+import { layerLinkKey, parsePath, revisionLinkKey, tagCurrentKey } from '../../layout/paths.ts';
 import { forEachConcurrently } from '../concurrency.ts';
-import { readProven } from '../read-proven.ts';
+import {
+  brokenLink,
+  digestAtTarget,
+  isAtTarget,
+  readManifest,
+  readSourceLink,
+  type SourceLink,
+} from './link-reading.ts';
 import type { PlannedCopy, RepositoryPlan } from './plan.ts';
 import type { Run } from './run.ts';
 
@@ -88,11 +88,11 @@ class RepositoryPublisher {
 
   async #publishLayer(key: string): Promise<LinkState> {
     const planned = this.#plannedLayers.get(key);
-    const there = planned === undefined ? await this.#isAtTarget(key) : 'missing';
+    const there = planned === undefined ? await isAtTarget(this.#run, key) : 'missing';
     if (there !== 'missing') {
       return there === 'published' ? this.#stateOfBlobBehind(key) : there;
     }
-    const link = await this.#readSourceLink(key, planned);
+    const link = await readSourceLink(this.#run, key, planned);
     if (typeof link === 'string') {
       return link;
     }
@@ -122,7 +122,7 @@ class RepositoryPublisher {
     let digest = path.kind === 'layer-link' ? path.digest : undefined;
     if (digest !== undefined && digestParts(digest).algorithm !== 'sha256') {
       // A client that pushed by SHA-512 left an alias: the link's content is the blob's SHA-256.
-      const link = await this.#readSourceLink(key, undefined);
+      const link = await readSourceLink(this.#run, key, undefined);
       digest = typeof link === 'string' ? digest : link.digest;
     }
     if (digest === undefined) {
@@ -134,7 +134,7 @@ class RepositoryPublisher {
 
   async #publishRevision(key: string, digest: Digest): Promise<LinkState> {
     const planned = this.#plannedRevisions.get(key);
-    const there = planned === undefined ? await this.#isAtTarget(key) : 'missing';
+    const there = planned === undefined ? await isAtTarget(this.#run, key) : 'missing';
     if (there === 'failed') {
       return there;
     }
@@ -143,7 +143,7 @@ class RepositoryPublisher {
       const needs = await this.#needsOf(key, digest);
       return typeof needs === 'string' ? needs : this.#publishNeeds(key, needs);
     }
-    const link = await this.#readSourceLink(key, planned);
+    const link = await readSourceLink(this.#run, key, planned);
     if (typeof link === 'string') {
       return link;
     }
@@ -165,7 +165,7 @@ class RepositoryPublisher {
       await this.#run.holdBack(key, `its manifest's blob ${digest} could not be copied`);
       return 'failed';
     }
-    const manifest = blob === 'present' ? await this.#readManifest(key, digest) : undefined;
+    const manifest = blob === 'present' ? await readManifest(this.#run, key, digest) : undefined;
     if (manifest === 'failed') {
       return 'failed';
     }
@@ -177,30 +177,6 @@ class RepositoryPublisher {
         ? `its manifest's blob ${digest} is not at the source`
         : `its manifest cannot be used: ${manifest.detail}`;
     return (await this.#leaveIncomplete(key, reason)) ? 'incomplete' : [];
-  }
-
-  /** Undefined when the blob is gone from the source. */
-  async #readManifest(key: string, digest: Digest): Promise<ParsedManifest | 'failed' | undefined> {
-    const { source, signal } = this.#run;
-    const blobKey = blobDataKey(digest);
-    try {
-      const stat = await this.#run.limit(() => source.stat(blobKey, { signal }));
-      if (stat === undefined) {
-        return undefined;
-      }
-      if (stat.sizeBytes > MAX_MANIFEST_BYTES) {
-        return tooLarge(stat.sizeBytes);
-      }
-      return parseManifest(
-        await this.#run.limit(() => readProven(source, blobKey, digest, MAX_MANIFEST_BYTES, signal)),
-      );
-    } catch (error) {
-      if (isDriverError(error, 'NOT_FOUND')) {
-        return undefined;
-      }
-      await this.#run.fail(key, error);
-      return 'failed';
-    }
   }
 
   async #publishNeeds(key: string, needs: Reference[]): Promise<LinkState> {
@@ -243,7 +219,7 @@ class RepositoryPublisher {
   async #publishTagIndex(copy: PlannedCopy, tags: ReadonlyMap<string, TagDecision>): Promise<void> {
     const { key } = copy;
     const path = parsePath(key);
-    const link = await this.#readSourceLink(key, copy);
+    const link = await readSourceLink(this.#run, key, copy);
     if (path.kind !== 'tag-index' || typeof link === 'string') {
       return;
     }
@@ -274,7 +250,7 @@ class RepositoryPublisher {
 
   /** Of a tag whose `current` link is not in the plan: it is equal on both sides, or the source has none. */
   async #tagAtTarget({ repository, tag }: { repository: string; tag: string }): Promise<TagDecision> {
-    const state = await this.#isAtTarget(tagCurrentKey(repository, tag));
+    const state = await isAtTarget(this.#run, tagCurrentKey(repository, tag));
     const isKept = this.#run.includeIncomplete || state === 'published';
     return { link: undefined, isAtTarget: isKept, isBroken: state === 'missing' };
   }
@@ -284,7 +260,7 @@ class RepositoryPublisher {
     const { key } = copy;
     const isAtTarget = copy.reason !== 'missing';
     const withheld = { link: undefined, isAtTarget, isBroken: false };
-    const link = await this.#readSourceLink(key, copy);
+    const link = await readSourceLink(this.#run, key, copy);
     if (typeof link === 'string') {
       return withheld;
     }
@@ -311,7 +287,7 @@ class RepositoryPublisher {
       return;
     }
     const { bytes, digest } = tag.link;
-    const formerDigest = tag.isAtTarget ? await this.#digestAtTarget(copy.key) : undefined;
+    const formerDigest = tag.isAtTarget ? await digestAtTarget(this.#run, copy.key) : undefined;
     await this.#writeLink(copy.key, bytes, copy, {
       ...(digest === undefined ? {} : { digest }),
       ...(formerDigest === undefined ? {} : { formerDigest }),
@@ -336,69 +312,6 @@ class RepositoryPublisher {
     );
     return outcome === 'copied' ? 'published' : 'failed';
   }
-
-  async #isAtTarget(key: string): Promise<'published' | 'missing' | 'failed'> {
-    const { target, signal } = this.#run;
-    try {
-      const stat = await this.#run.limit(() => target.stat(key, { signal }));
-      return stat === undefined ? 'missing' : 'published';
-    } catch (error) {
-      await this.#run.fail(key, error);
-      return 'failed';
-    }
-  }
-
-  /** What the tag stands for at the target, for the report; nothing is decided by it. */
-  async #digestAtTarget(key: string): Promise<string | undefined> {
-    const { target, signal } = this.#run;
-    try {
-      const link = readLink(await this.#run.limit(() => target.readSmall(key, MAX_LINK_BYTES, { signal })));
-      return link.valid ? link.digest : link.problem;
-    } catch (error) {
-      if (isDriverError(error) && error.code !== 'ABORTED') {
-        return undefined;
-      }
-      throw error;
-    }
-  }
-
-  /** A link's bytes and the digest in them. What is gone or cannot be read is counted here. */
-  async #readSourceLink(
-    key: string,
-    planned: PlannedCopy | undefined,
-  ): Promise<SourceLink | 'missing' | 'failed'> {
-    const { source, signal } = this.#run;
-    try {
-      const bytes = await this.#run.limit(() => source.readSmall(key, MAX_LINK_BYTES, { signal }));
-      const link = readLink(bytes);
-      return link.valid
-        ? { bytes, digest: link.digest, problem: '' }
-        : { bytes, digest: undefined, problem: link.registryError };
-    } catch (error) {
-      if (!isDriverError(error, 'NOT_FOUND')) {
-        await this.#run.fail(key, error);
-        return 'failed';
-      }
-      if (planned !== undefined) {
-        await this.#run.vanish(key, planned.sizeBytes);
-      }
-      return 'missing';
-    }
-  }
-}
-
-function brokenLink({ digest, problem }: SourceLink): string {
-  return digest === undefined
-    ? `its link is broken at the source (${problem})`
-    : `its link says ${digest}, which is not its own name`;
-}
-
-function tooLarge(sizeBytes: number): ParsedManifest {
-  return {
-    ok: false,
-    problem: 'too-large',
-    detail: `it has ${sizeBytes} bytes, and registries take ${MAX_MANIFEST_BYTES}`,
-  };
 }
 
 /** What is to become of a tag at the target. */
@@ -409,12 +322,4 @@ interface TagDecision {
   isAtTarget: boolean;
   /** It cannot be pulled at the source either. */
   isBroken: boolean;
-}
-
-interface SourceLink {
-  bytes: Uint8Array;
-  /** Undefined when the content is not a digest. */
-  digest: Digest | undefined;
-  /** In that case, the registry's words for it. */
-  problem: string;
 }

@@ -7,6 +7,7 @@ import { blobDataKey, fromRepository, parsePath } from '../../layout/paths.ts';
 import { copyBlob } from '../copy-blob.ts';
 import { BlobProver } from '../prove-blob.ts';
 import type { DigestSet } from '../digest-set.ts';
+import type { OnBytes } from '../metered-body.ts';
 import type { Observer, ReportRecord } from '../observer.ts';
 import { addCount, type KindCounts } from './plan.ts';
 
@@ -109,18 +110,24 @@ export class Run {
     return this.#stop.signal.aborted ? this.#stop.signal.reason : undefined;
   }
 
-  /** Runs the copy of one object and settles what came of it. */
+  /** Runs the copy of one object and settles what came of it. A copy that takes long tells of its bytes meanwhile. */
   async attempt(
     key: string,
     sizeBytes: number,
-    copy: () => Promise<void>,
+    copy: (onBytes: OnBytes) => Promise<void>,
     about?: Partial<ReportRecord>,
   ): Promise<CopyOutcome> {
+    let underWayBytes = 0;
+    const onBytes = (change: number): void => {
+      underWayBytes += change;
+      this.observer.progress({ bytes: change });
+    };
     try {
       if (!this.dryRun) {
-        await (sizeBytes > LARGE_BYTES ? this.#large(copy) : copy());
+        await (sizeBytes > LARGE_BYTES ? this.#large(() => copy(onBytes)) : copy(onBytes));
       }
     } catch (error) {
+      this.observer.progress({ bytes: -underWayBytes });
       if (isDriverError(error, 'NOT_FOUND') && error.operation !== 'write') {
         // Only reading the source says this: it was deleted since it was listed.
         await this.vanish(key, sizeBytes);
@@ -132,7 +139,7 @@ export class Run {
     this.#storeFailuresInARow = 0;
     const path = parsePath(key);
     addCount(this.tally.copied, path.kind, sizeBytes);
-    this.observer.progress({ objects: 1, bytes: sizeBytes });
+    this.observer.progress({ objects: 1, bytes: sizeBytes - underWayBytes });
     const outcome = this.dryRun ? 'planned' : 'done';
     await this.record(key, { action: 'copy', outcome, sizeBytes, ...about });
     return 'copied';
@@ -207,7 +214,7 @@ export class Run {
     const outcome = await this.attempt(
       blobDataKey(digest),
       sizeBytes,
-      () => copyBlob(this.source, this.target, digest, sizeBytes, this.signal),
+      (onBytes) => copyBlob(this.source, this.target, digest, sizeBytes, this.signal, onBytes),
       { reason },
     );
     if (outcome === 'copied') {

@@ -1,0 +1,108 @@
+import { isDriverError } from '../../drivers/errors.ts';
+import { MAX_LINK_BYTES, readLink, type Digest } from '../../layout/digest.ts';
+import { MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from '../../layout/manifest.ts';
+import { blobDataKey } from '../../layout/paths.ts';
+import { readProven } from '../read-proven.ts';
+import type { PlannedCopy } from './plan.ts';
+import type { Run } from './run.ts';
+
+export interface SourceLink {
+  bytes: Uint8Array;
+  /** Undefined when the content is not a digest. */
+  digest: Digest | undefined;
+  /** In that case, the registry's words for it. */
+  problem: string;
+}
+
+export async function isAtTarget(run: Run, key: string): Promise<'published' | 'missing' | 'failed'> {
+  const { target, signal } = run;
+  try {
+    const stat = await run.limit(() => target.stat(key, { signal }));
+    return stat === undefined ? 'missing' : 'published';
+  } catch (error) {
+    await run.fail(key, error);
+    return 'failed';
+  }
+}
+
+/** What the tag stands for at the target, for the report; nothing is decided by it. */
+export async function digestAtTarget(run: Run, key: string): Promise<string | undefined> {
+  const { target, signal } = run;
+  try {
+    const link = readLink(await run.limit(() => target.readSmall(key, MAX_LINK_BYTES, { signal })));
+    return link.valid ? link.digest : link.problem;
+  } catch (error) {
+    if (isDriverError(error) && error.code !== 'ABORTED') {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** A link's bytes and the digest in them. What is gone or cannot be read is counted here. */
+export async function readSourceLink(
+  run: Run,
+  key: string,
+  planned: PlannedCopy | undefined,
+): Promise<SourceLink | 'missing' | 'failed'> {
+  const { source, signal } = run;
+  try {
+    const bytes = await run.limit(() => source.readSmall(key, MAX_LINK_BYTES, { signal }));
+    const link = readLink(bytes);
+    return link.valid
+      ? { bytes, digest: link.digest, problem: '' }
+      : { bytes, digest: undefined, problem: link.registryError };
+  } catch (error) {
+    if (!isDriverError(error, 'NOT_FOUND')) {
+      await run.fail(key, error);
+      return 'failed';
+    }
+    if (planned !== undefined) {
+      await run.vanish(key, planned.sizeBytes);
+    }
+    return 'missing';
+  }
+}
+
+/** Undefined when the blob is gone from the source. */
+export async function readManifest(
+  run: Run,
+  key: string,
+  digest: Digest,
+): Promise<ParsedManifest | 'failed' | undefined> {
+  const { source, signal } = run;
+  const blobKey = blobDataKey(digest);
+  try {
+    const stat = await run.limit(() => source.stat(blobKey, { signal }));
+    if (stat === undefined) {
+      return undefined;
+    }
+    if (stat.sizeBytes > MAX_MANIFEST_BYTES) {
+      return tooLarge(stat.sizeBytes);
+    }
+    return parseManifest(
+      await run.limit(() => readProven(source, blobKey, digest, MAX_MANIFEST_BYTES, signal)),
+    );
+  } catch (error) {
+    if (isDriverError(error, 'NOT_FOUND')) {
+      return undefined;
+    }
+    await run.fail(key, error);
+    return 'failed';
+  }
+}
+
+/** Says what is wrong with a link, for the report. */
+export function brokenLink({ digest, problem }: SourceLink): string {
+  return digest === undefined
+    ? `its link is broken at the source (${problem})`
+    : `its link says ${digest}, which is not its own name`;
+}
+
+function tooLarge(sizeBytes: number): ParsedManifest {
+  return {
+    ok: false,
+    problem: 'too-large',
+    detail: `it has ${sizeBytes} bytes, and registries take ${MAX_MANIFEST_BYTES}`,
+  };
+}
