@@ -57,6 +57,9 @@ export default class Check extends BaseCommand {
     const opening = openLimitedStore(args.store, {
       concurrency: flags.concurrency,
       maxRequestsPerSecond: flags['max-requests-per-second'],
+      onNotice: (sentence: string) => {
+        this.logToStderr(sentence);
+      },
       onRetry: () => {
         retries += 1;
       },

@@ -73,6 +73,9 @@ export default class FixEmptyTags extends BaseCommand {
     const storeOptions = {
       concurrency: flags.concurrency,
       maxRequestsPerSecond: flags['max-requests-per-second'],
+      onNotice: (sentence: string) => {
+        this.logToStderr(sentence);
+      },
       onRetry: () => {
         retries += 1;
       },

@@ -60,6 +60,9 @@ export default class Verify extends BaseCommand {
     const options = {
       concurrency: flags.concurrency,
       maxRequestsPerSecond: flags['max-requests-per-second'],
+      onNotice: (sentence: string) => {
+        this.logToStderr(sentence);
+      },
       onRetry: () => {
         retries += 1;
       },

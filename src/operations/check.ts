@@ -16,6 +16,7 @@ import {
 } from './check/run.ts';
 import { SafetyRefusal } from './errors.ts';
 import type { KindCounts } from './migrate/plan.ts';
+import { assertRootIsDecided } from './other-root.ts';
 import { findRegistryRoot } from './registry-root.ts';
 import { type DataSubset, Sample } from './sample.ts';
 import { findShards } from './shards.ts';
@@ -129,6 +130,7 @@ export async function check(driver: Driver, options: CheckOptions): Promise<Chec
 }
 
 async function assertRegistry(driver: Driver, { openAbove, signal }: CheckOptions): Promise<void> {
+  await assertRootIsDecided(driver, 'store', { signal });
   const { exists, hasBlobs, hasRepositories, isDatabaseManaged } = await findRegistryRoot(driver, { signal });
   if (!exists) {
     throw new SafetyRefusal(

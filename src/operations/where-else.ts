@@ -1,6 +1,7 @@
 import type { CallOptions, Driver } from '../drivers/driver.ts';
 import { isDriverError } from '../drivers/errors.ts';
 import { REGISTRY_ROOT } from '../layout/paths.ts';
+import { describeOtherRoot, findAtOtherRoot } from './other-root.ts';
 import { findRegistryRoot } from './registry-root.ts';
 
 /** How deep and wide a store is searched for a registry: a root of four folders, and docker/registry/v2 below it. */
@@ -17,6 +18,10 @@ export interface WhereElseOptions extends CallOptions {
  * somewhere below, or above. One sentence for an operator.
  */
 export async function whereElse(store: Driver, { openAbove, ...options }: WhereElseOptions): Promise<string> {
+  const other = await findAtOtherRoot(store, options);
+  if (other !== undefined) {
+    return describeOtherRoot(other);
+  }
   const { folders, objects } = await store.listFolder('', options);
   const inside = isInside(folders);
   if (inside !== undefined) {

@@ -5,7 +5,9 @@ import { DriverError } from '../../src/drivers/errors.ts';
 import { type MemoryDriver, openMemory } from '../../src/drivers/memory.ts';
 import { withLimits } from '../../src/drivers/with-limits.ts';
 import { withRetry } from '../../src/drivers/with-retry.ts';
+import { check } from '../../src/operations/check.ts';
 import { SafetyRefusal } from '../../src/operations/errors.ts';
+import { silentObserver } from '../../src/operations/observer.ts';
 import { assertRootIsDecided } from '../../src/operations/other-root.ts';
 import { assertRegistryRoot } from '../../src/operations/registry-root.ts';
 import { runMigrate } from '../support/migrating.ts';
@@ -100,6 +102,20 @@ describe('a container with a registry under the root that was not named', () => 
     await expect(assertRegistryRoot(container(registry(), forbidden), 'source', {})).resolves.toMatchObject({
       exists: true,
     });
+  });
+});
+
+describe('check', () => {
+  const ignore = async (): Promise<void> => {};
+  const observer = { ...silentObserver, finding: ignore, brokenTag: ignore, unread: ignore };
+  const options = { concurrency: 4, nowMs: 0, observer };
+
+  it('takes none of two roots in silence, and says where a registry is that it does not find', async () => {
+    const undecided = await refusalOf(check(container(openMemory(), registry()), options));
+    expect(undecided.code).toBe('OTHER_ROOT');
+    const decided = await refusalOf(check(container(openMemory(), registry(), true), options));
+    expect(decided.code).toBe('NOT_A_REGISTRY');
+    expect(decided.message).toContain('legacyrootprefix=true');
   });
 });
 
