@@ -169,8 +169,8 @@ function dataSentence({ dataRead }: CheckResult, { readData }: CheckFacts): stri
   const isAll = 'percent' in subset && subset.percent === 100;
   const what = `${plural('blob', dataRead.blobs)} (${formatBytes(dataRead.bytes)})`;
   return isAll
-    ? `The bytes of all ${what} were read and proved against their names.`
-    : `The bytes of a sample (${formatSubset(subset)}, --seed ${seed}) of ${what} were read and proved against their names.`;
+    ? `The bytes of all ${what} were read and compared with their names.`
+    : `The bytes of a sample (${formatSubset(subset)}, --seed ${seed}) of ${what} were read and compared with their names.`;
 }
 
 /** The stable shape of `--json`. Lists are of the first 1000; `--report` has all. */
