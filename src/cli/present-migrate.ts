@@ -117,7 +117,7 @@ function leftAlone({ notContent, foreignSamples, leftovers, keptAtTarget }: Plan
       );
     }
   };
-  add('upload', '_uploads is never copied, counted or deleted');
+  add('upload', '_uploads is never touched');
   add('directory-marker', 'never copied: `regtool check` tells whether they do harm');
   add(
     'temporary',
@@ -202,7 +202,7 @@ function headline({ end, tally }: MigrateResult, dryRun: boolean): string {
     case 'interrupted':
       return 'INTERRUPTED; run the same command again to go on. So far:';
     case 'stopped':
-      return `STOPPED: ${end.error.message} Run the same command again when that is mended. So far:`;
+      return `STOPPED: ${end.error.message} Run the same command again when that is mended.\nSo far:`;
     case 'declined':
       return 'Not done.';
     case 'done':

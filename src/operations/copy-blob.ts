@@ -5,6 +5,7 @@ import { DriverError, isDriverError } from '../drivers/errors.ts';
 import { canCopyFrom } from '../drivers/keys.ts';
 import { digestParts, type Digest } from '../layout/digest.ts';
 import { blobDataKey } from '../layout/paths.ts';
+import { meteredBody, type OnBytes } from './metered-body.ts';
 
 /** Blobs up to this size go through memory in one piece; larger ones are streamed. */
 const SMALL_BLOB_BYTES = 256 * 1024;
@@ -13,6 +14,7 @@ const SMALL_BLOB_BYTES = 256 * 1024;
  * Copies a blob and proves it against its name before it is visible at the target (invariant 5).
  * Within one service the bytes stay there: the store's own SHA-256 is asked for, or else they are read and
  * hashed once, and then exactly that version is copied by the store.
+ * @param onBytes told of what passes through this process, as it does.
  * @throws DriverError CORRUPT when the source's bytes do not have the digest; NOT_FOUND when they are gone.
  */
 export async function copyBlob(
@@ -21,6 +23,7 @@ export async function copyBlob(
   digest: Digest,
   sizeBytes: number,
   signal: AbortSignal | undefined,
+  onBytes: OnBytes = () => undefined,
 ): Promise<void> {
   const key = blobDataKey(digest);
   const expectedDigest = digestParts(digest);
@@ -35,11 +38,10 @@ export async function copyBlob(
       return;
     }
   }
-  await target.write(
-    key,
-    { sizeBytes, open: () => source.read(key, { signal }) },
-    { expectedDigest, signal },
-  );
+  await target.write(key, meteredBody({ sizeBytes, open: () => source.read(key, { signal }) }, onBytes), {
+    expectedDigest,
+    signal,
+  });
 }
 
 /**

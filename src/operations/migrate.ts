@@ -3,6 +3,7 @@ import { isDriverError } from '../drivers/errors.ts';
 import { parsePath } from '../layout/paths.ts';
 import { forEachConcurrently } from './concurrency.ts';
 import { readExactly } from './copy-blob.ts';
+import { meteredBody } from './metered-body.ts';
 import { deletePlanned } from './migrate/delete.ts';
 import { assertDeletesAllowed, assertStores, type MaxDelete } from './migrate/guards.ts';
 import {
@@ -143,10 +144,10 @@ async function copyFile(run: Run, { key, sizeBytes, reason }: PlannedCopy): Prom
   await run.attempt(
     key,
     sizeBytes,
-    async () => {
+    async (onBytes) => {
       const body = isSmall
         ? await readExactly(source, key, sizeBytes, signal)
-        : { sizeBytes, open: () => source.read(key, { signal }) };
+        : meteredBody({ sizeBytes, open: () => source.read(key, { signal }) }, onBytes);
       await target.write(key, body, { signal });
     },
     { reason, action: reason === 'missing' ? 'copy' : 'rewrite' },
