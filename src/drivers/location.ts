@@ -10,7 +10,7 @@ import {
 } from './location-parameters.ts';
 import { trimSlashes } from './root.ts';
 
-export { LocationError, type LocationErrorCode } from './location-error.ts';
+export { LocationError } from './location-error.ts';
 
 /** Where a store is, as a user says it. Holds no credentials. Field names are the registry's own. */
 export type StoreLocation = FilesystemLocation | S3Location | AzureLocation;
