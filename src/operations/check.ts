@@ -17,7 +17,7 @@ import {
 import { SafetyRefusal } from './errors.ts';
 import type { KindCounts } from './migrate/plan.ts';
 import { assertRootIsDecided } from './other-root.ts';
-import { findRegistryRoot } from './registry-root.ts';
+import { findRegistryRoot } from './find-registry-root.ts';
 import { type DataSubset, Sample } from './sample.ts';
 import { findShards } from './shards.ts';
 import { whereElse } from './where-else.ts';

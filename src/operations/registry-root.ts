@@ -1,37 +1,10 @@
 import type { CallOptions, Driver } from '../drivers/driver.ts';
 import { DriverError } from '../drivers/errors.ts';
-import { BLOBS_PREFIX, LOCKFILES_PREFIX, REGISTRY_ROOT, REPOSITORIES_PREFIX } from '../layout/paths.ts';
+import { BLOBS_PREFIX, REGISTRY_ROOT, REPOSITORIES_PREFIX } from '../layout/paths.ts';
 import { SafetyRefusal } from './errors.ts';
-import { assertRootIsDecided, describeOtherRoot, findAtOtherRoot, type RootOptions } from './other-root.ts';
-
-export interface RegistryRoot {
-  /** The root has `docker/registry/v2/`. */
-  exists: boolean;
-  hasBlobs: boolean;
-  hasRepositories: boolean;
-  /** GitLab keeps this registry's metadata in a database: links are not written, so repositories may be absent. */
-  isDatabaseManaged: boolean;
-}
-
-/** Looks at a store's upper folders only. */
-export async function findRegistryRoot(store: Driver, options: CallOptions): Promise<RegistryRoot> {
-  const { folders } = await store.listFolder(REGISTRY_ROOT, options);
-  if (folders.length === 0) {
-    return { exists: false, hasBlobs: false, hasRepositories: false, isDatabaseManaged: false };
-  }
-  const [blobs, repositories, lock] = await Promise.all([
-    store.listFolder(BLOBS_PREFIX, options),
-    store.listFolder(REPOSITORIES_PREFIX, options),
-    store.stat(`${LOCKFILES_PREFIX}database-in-use`, options),
-  ]);
-  return {
-    exists: true,
-    // A filesystem names empty folders, and an unmounted disk leaves one.
-    hasBlobs: blobs.folders.length > 0,
-    hasRepositories: repositories.folders.length > 0,
-    isDatabaseManaged: lock !== undefined,
-  };
-}
+import { findRegistryRoot, type RegistryRoot } from './find-registry-root.ts';
+import { assertRootIsDecided, type RootOptions } from './other-root.ts';
+import { whereElse } from './where-else.ts';
 
 /**
  * Refuses a source that is no registry, or not a whole one, or not the only one that may be meant.
@@ -74,29 +47,4 @@ export async function assertStillThere(store: Driver, options: CallOptions): Pro
       { driver: store.name, operation: 'list', key: REGISTRY_ROOT },
     );
   }
-}
-
-/** Looks one level up and down, where a root is most often mistaken. */
-async function whereElse(store: Driver, options: CallOptions): Promise<string> {
-  const other = await findAtOtherRoot(store, options);
-  if (other !== undefined) {
-    return describeOtherRoot(other);
-  }
-  const { folders } = await store.listFolder('', options);
-  if (
-    folders.includes('registry/') ||
-    folders.includes('v2/') ||
-    (folders.includes('blobs/') && folders.includes('repositories/'))
-  ) {
-    return 'It looks like a folder inside one: name the folder that holds docker/ itself.';
-  }
-  for (const folder of folders) {
-    const below = await store.listFolder(`${folder}${REGISTRY_ROOT}`, options);
-    if (below.folders.length > 0) {
-      return `One is below ${JSON.stringify(folder)}: name that folder, or set it as rootdirectory.`;
-    }
-  }
-  return folders.length === 0
-    ? 'It is empty.'
-    : 'Name the folder, or bucket and rootdirectory, that holds docker/; check that its disk is mounted.';
 }

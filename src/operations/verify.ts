@@ -5,7 +5,7 @@ import type { KindCounts } from './counts.ts';
 import type { Side } from './march-shard.ts';
 import { assertStores } from './migrate/guards.ts';
 import type { Observer } from './observer.ts';
-import { findRegistryRoot } from './registry-root.ts';
+import { findRegistryRoot } from './find-registry-root.ts';
 import { type DataSubset, Sample, type SampleSize } from './sample.ts';
 import type { ShardMap } from './shards.ts';
 import { Spool } from './spool.ts';

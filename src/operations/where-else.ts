@@ -2,7 +2,7 @@ import type { CallOptions, Driver } from '../drivers/driver.ts';
 import { isDriverError } from '../drivers/errors.ts';
 import { REGISTRY_ROOT } from '../layout/paths.ts';
 import { describeOtherRoot, findAtOtherRoot } from './other-root.ts';
-import { findRegistryRoot } from './registry-root.ts';
+import { findRegistryRoot } from './find-registry-root.ts';
 
 /** How deep and wide a store is searched for a registry: a root of four folders, and docker/registry/v2 below it. */
 const DEPTH_MAX = 7;
