@@ -88,7 +88,9 @@ export abstract class BaseCommand extends Command {
     quietBrokenPipe(process.stderr);
     this.#interruption = watchInterruption({
       onFirst: () => {
-        this.logToStderr('interrupted: finishing what is in flight; press again to stop at once');
+        // A terminal has just shown ^C, with the cursor behind it.
+        const start = process.stderr.isTTY ? '\n' : '';
+        this.logToStderr(`${start}interrupted: finishing what is in flight; press again to stop at once`);
       },
       onSecond: (exitCode) => {
         this.#progress.stop();

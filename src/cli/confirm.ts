@@ -22,11 +22,15 @@ export async function confirm(
   }
   // Not in raw mode: the terminal itself echoes, edits, and turns Ctrl-C into a signal for the whole command.
   const lines = createInterface({ input, output, terminal: false });
+  let onClose = (): void => undefined;
   const closed = new Promise<string>((resolve) => {
-    lines.once('close', () => {
+    onClose = () => {
+      // Ctrl-D leaves the cursor behind the question.
+      output.write('\n');
       resolve('');
-    });
+    };
   });
+  lines.once('close', onClose);
   const prompt = `${question} Type "yes" to go on: `;
   try {
     const answer = await Promise.race([
@@ -35,6 +39,7 @@ export async function confirm(
     ]);
     return answer.trim() === 'yes' ? 'yes' : 'no';
   } finally {
+    lines.off('close', onClose);
     lines.close();
   }
 }

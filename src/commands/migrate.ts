@@ -155,10 +155,17 @@ export default class Migrate extends BaseCommand {
 
   async #approve(plan: Plan, lines: string[], asks: boolean): Promise<boolean> {
     this.progress.stop();
-    this.log(lines.join('\n'));
+    const text = lines.join('\n');
     const count = deletionCount(plan);
     if (!asks || count === 0) {
+      this.log(text);
       return true;
+    }
+    // With --json, too, nobody is to agree to what was not shown.
+    if (this.jsonEnabled()) {
+      this.logToStderr(text);
+    } else {
+      this.log(text);
     }
     const answer = await confirm(`Delete ${plural('object', count)} at the target after copying?`, {
       signal: this.signal,

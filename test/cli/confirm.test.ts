@@ -20,9 +20,17 @@ test.each([
 });
 
 test('the end of the input is a no', async () => {
-  const input = terminal();
+  const [input, output] = [terminal(), terminal()];
   input.end();
-  expect(await confirm('Delete?', { input, output: terminal() })).toBe('no');
+  expect(await confirm('Delete?', { input, output })).toBe('no');
+  expect(String(output.read())).toMatch(/go on: \n$/);
+});
+
+test('an answer is followed by no further line end, as the terminal has shown that of the answer', async () => {
+  const [input, output] = [terminal(), terminal()];
+  input.write('yes\n');
+  await confirm('Delete?', { input, output });
+  expect(String(output.read())).toMatch(/go on: $/);
 });
 
 test('the question says what to type', async () => {
