@@ -8,6 +8,8 @@ export interface ProgressState {
   totalObjects?: number | undefined;
   totalBytes?: number | undefined;
   elapsedMs: number;
+  /** The phase is over, done or not: no time is left. */
+  hasEnded?: boolean | undefined;
 }
 
 /**
@@ -69,9 +71,9 @@ function rateOf({ objects, bytes, elapsedMs }: ProgressState): string {
     : `${formatCount((objects * 1000) / elapsedMs)} objects/s`;
 }
 
-function timeLeft({ elapsedMs }: ProgressState, fraction: number | undefined): string {
+function timeLeft({ elapsedMs, hasEnded }: ProgressState, fraction: number | undefined): string {
   // Too early, an estimate only misleads.
-  if (fraction === undefined || fraction === 1 || fraction * elapsedMs < 1) {
+  if (hasEnded === true || fraction === undefined || fraction === 1 || fraction * elapsedMs < 1) {
     return '';
   }
   return elapsedMs < 3000 ? '' : `${formatDuration((elapsedMs * (1 - fraction)) / fraction)} left`;

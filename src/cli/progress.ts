@@ -79,6 +79,7 @@ export class Progress {
     this.#running = undefined;
     if (running !== undefined) {
       running.end();
+      running.state.hasEnded = true;
       this.#stream.write(`${this.#line(running.state)}\n`);
     }
   }
@@ -167,6 +168,7 @@ interface State extends ProgressTotals {
   objects: number;
   bytes: number;
   startedAtMs: number;
+  hasEnded?: boolean;
 }
 
 interface Running {

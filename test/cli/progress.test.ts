@@ -92,6 +92,16 @@ describe('Progress', () => {
     expect(written(output)).toBe('');
   });
 
+  test('the last line of a phase that broke off tells of no time left', () => {
+    const output = stream(false);
+    const progress = new Progress({ stream: output });
+    progress.start('blobs', { totalObjects: 4 });
+    progress.add({ objects: 1 });
+    vi.advanceTimersByTime(9000);
+    progress.stop();
+    expect(written(output)).toBe('blobs  25%  1 of 4 objects  0 objects/s\n');
+  });
+
   test('on a terminal it redraws one line within the width', () => {
     const output = stream(true, 40);
     const progress = new Progress({ stream: output });
