@@ -1,0 +1,274 @@
+import { Flags } from '@oclif/core';
+import { BaseCommand } from '../cli/base-command.ts';
+import { confirm } from '../cli/confirm.ts';
+import { type ExitCode, exitCodes } from '../cli/exit-codes.ts';
+import {
+  concurrencyFlag,
+  dryRunFlag,
+  maxRequestsPerSecondFlag,
+  reportFlag,
+  storeArgument,
+  yesFlag,
+} from '../cli/flags.ts';
+import { olderThanFlag } from '../cli/older-than.ts';
+import {
+  presentRepairPlan,
+  presentRepairResult,
+  presentUndoResult,
+  type RepairFacts,
+  repairJson,
+  undoJson,
+} from '../cli/present-repair.ts';
+import type { Progress } from '../cli/progress.ts';
+import { randomSeed, readDataFlag, seedFlag, withReadDataValue } from '../cli/read-data.ts';
+import { openReport, type Report } from '../cli/report.ts';
+import { openLimitedStore, withStores } from '../cli/stores.ts';
+import { openUndoFile, readUndoFile } from '../cli/undo-file.ts';
+import { plural } from '../cli/units.ts';
+import { UsageError } from '../cli/usage-error.ts';
+import type { Driver } from '../drivers/driver.ts';
+import { parseLocation, type StoreLocation } from '../drivers/location.ts';
+import { SafetyRefusal } from '../operations/errors.ts';
+import { repair, type RepairPlan, type RepairResult } from '../operations/repair.ts';
+import { undoRepair, type UndoResult } from '../operations/repair/undo.ts';
+
+export default class Repair extends BaseCommand {
+  static override summary = 'Mend what migrations and crashes break, where there is one right answer.';
+
+  static override description = [
+    'Checks the store, and mends what follows from the store itself: empty, cut off or newline-ended links, and missing links of layers, manifests and tag indexes, each only if its blob is there and its bytes have its digest. --from OTHER copies what is missing or corrupt from a store that still has it. What it leaves, it names, with the reason.',
+    'Blobs are written first, then layer links, manifests, tag indexes and tags, so that the store is no worse after any single write. Run it with the registry read-only or stopped. What was there before is noted in the undo file before each change; --undo puts it back.',
+    'Exit codes: 0 nothing is left that keeps anything from working; 2 wrong usage; 3 something broken is left, or a dry run would change something; 4 something failed, or could not be read; 5 a store could not be reached or refused; 6 not a registry, or not confirmed; 130 interrupted.',
+  ].join('\n\n');
+
+  static override examples = [
+    {
+      description: 'See what can be mended, and what cannot and why',
+      command: '<%= config.bin %> repair /var/lib/registry --dry-run --report repair.ndjson',
+    },
+    {
+      description: 'Copy what is missing in the bucket from the disk it was migrated from',
+      command:
+        '<%= config.bin %> repair s3://my-bucket?region=eu-central-1 --from /var/lib/registry --read-data',
+    },
+    {
+      description: 'Put back what a repair changed',
+      command: '<%= config.bin %> repair /var/lib/registry --undo undo.ndjson',
+    },
+  ];
+
+  static override args = { store: storeArgument('The store to repair.') };
+
+  static override flags = {
+    from: Flags.custom<StoreLocation>({
+      summary: 'Copy missing and corrupt blobs, and lost tag links, from this store, each proved.',
+      helpGroup: 'SELECTION',
+      helpValue: 'OTHER',
+      parse: (text) => Promise.resolve().then(() => parseLocation(text)),
+    })(),
+    tags: Flags.boolean({
+      summary: 'Point tags that lost their link to the only manifest that they can stand for.',
+      helpGroup: 'SELECTION',
+    }),
+    quarantine: Flags.boolean({
+      summary: 'Move corrupt blobs aside, to regtool-quarantine/, so that a push can heal them.',
+      helpGroup: 'SELECTION',
+    }),
+    uploads: Flags.boolean({
+      summary: 'Remove abandoned uploads, multipart uploads and temporary files.',
+      helpGroup: 'SELECTION',
+    }),
+    'older-than': olderThanFlag(),
+    'read-data': readDataFlag(),
+    seed: seedFlag(),
+    'undo-file': Flags.string({
+      summary: 'Where to note what was there before. Default: regtool-undo-TIME.ndjson in this folder.',
+      env: 'REGTOOL_UNDO_FILE',
+      helpGroup: 'SAFETY',
+      helpValue: 'FILE',
+    }),
+    undo: Flags.string({
+      summary: 'Put back what the repair changed that wrote this undo file, and do nothing else.',
+      helpGroup: 'SAFETY',
+      helpValue: 'FILE',
+      exclusive: ['from', 'tags', 'quarantine', 'uploads', 'read-data', 'undo-file'],
+    }),
+    'dry-run': dryRunFlag(),
+    yes: yesFlag(),
+    concurrency: concurrencyFlag(),
+    'max-requests-per-second': maxRequestsPerSecondFlag(),
+    report: reportFlag(),
+  };
+
+  override async run(): Promise<ReturnType<typeof repairJson> | ReturnType<typeof undoJson>> {
+    const { args, flags } = await this.parse(Repair, withReadDataValue(this.argv));
+    const asks = !flags['dry-run'] && !flags.yes;
+    if (asks && !(process.stdin.isTTY && process.stderr.isTTY)) {
+      throw new UsageError(
+        'FLAG_INVALID',
+        'There is no terminal to ask on before changing anything: add --yes, or --dry-run to see the plan first.',
+      );
+    }
+    const run: RunState = { startedAtMs: performance.now(), retries: 0, dryRun: flags['dry-run'], asks };
+    const options = {
+      concurrency: flags.concurrency,
+      maxRequestsPerSecond: flags['max-requests-per-second'],
+      onRetry: () => {
+        run.retries += 1;
+      },
+    };
+    const report = await openReport(flags.report);
+    const progress = this.openProgress(flags);
+    const locations = [args.store, ...(flags.from === undefined ? [] : [flags.from])];
+    try {
+      return await withStores(
+        locations.map((location) => openLimitedStore(location, options)),
+        async (store, other) => {
+          if (store === undefined) {
+            throw new TypeError('A store was to be opened.');
+          }
+          if (flags.undo !== undefined) {
+            return this.#undo(store, flags.undo, run, report, progress);
+          }
+          const nowMs = Date.now();
+          const undoPath = flags['undo-file'] ?? defaultUndoPath(nowMs);
+          const undo = openUndoFile(undoPath, store);
+          try {
+            const result = await this.#repair(store, other, run, report, progress, {
+              choices: { tags: flags.tags, quarantine: flags.quarantine, uploads: flags.uploads },
+              readData:
+                flags['read-data'] === undefined
+                  ? undefined
+                  : { subset: flags['read-data'], seed: flags.seed ?? randomSeed() },
+              olderThanMs: flags['older-than'],
+              nowMs,
+              concurrency: flags.concurrency,
+              undo,
+            });
+            const facts = { ...factsOf(run), undoFile: undo.isUsed ? undoPath : undefined };
+            this.log(['', ...presentRepairResult(result, facts)].join('\n'));
+            return this.finish(exitCodeOf(result, run.dryRun), repairJson(result, store, facts));
+          } finally {
+            await undo.close();
+          }
+        },
+      );
+    } finally {
+      await report.close();
+    }
+  }
+
+  async #repair(
+    store: Driver,
+    other: Driver | undefined,
+    { dryRun, asks }: RunState,
+    report: Report,
+    progress: Progress,
+    options: Pick<
+      Parameters<typeof repair>[1],
+      'choices' | 'readData' | 'olderThanMs' | 'nowMs' | 'concurrency' | 'undo'
+    >,
+  ): Promise<RepairResult> {
+    let isPlanShown = false;
+    const showPlan = (plan: RepairPlan) => {
+      if (!isPlanShown) {
+        isPlanShown = true;
+        progress.stop();
+        this.log(presentRepairPlan(plan, store).join('\n'));
+      }
+    };
+    const result = await repair(store, {
+      ...options,
+      other,
+      dryRun,
+      signal: this.signal,
+      observer: { ...this.#observe(progress), record: (record) => report.write(record) },
+      approve: async (plan) => {
+        showPlan(plan);
+        return asks ? this.#ask(`Make ${plural('change', plan.steps.length)}?`) : true;
+      },
+    });
+    showPlan(result.plan);
+    return result;
+  }
+
+  async #undo(store: Driver, path: string, run: RunState, report: Report, progress: Progress) {
+    const record = await readUndoFile(path);
+    const result = await undoRepair(store, record, {
+      dryRun: run.dryRun,
+      signal: this.signal,
+      observer: { ...this.#observe(progress), record: (entry) => report.write(entry) },
+      approve: async (count) => {
+        progress.stop();
+        this.log(`Undo of a repair of ${store.location}: up to ${plural('object', count)} to put back.`);
+        return run.asks ? this.#ask(`Put back ${plural('object', count)}?`) : true;
+      },
+    });
+    const facts = { ...factsOf(run), undoFile: path };
+    this.log(presentUndoResult(result, facts).join('\n'));
+    return this.finish(undoExitCode(result), undoJson(result, store, facts));
+  }
+
+  #observe(progress: Progress) {
+    return {
+      phase: (name: string, totals: { objects?: number; bytes?: number } = {}) => {
+        if (name === '') {
+          progress.stop();
+        } else {
+          progress.start(name, { totalObjects: totals.objects, totalBytes: totals.bytes });
+        }
+      },
+      progress: (step: { objects?: number; bytes?: number }) => {
+        progress.add(step);
+      },
+      notice: (sentence: string) => {
+        this.logToStderr(sentence);
+      },
+    };
+  }
+
+  async #ask(question: string): Promise<boolean> {
+    const answer = await confirm(question, { signal: this.signal });
+    if (answer !== 'yes') {
+      throw new SafetyRefusal('NOT_CONFIRMED', 'Not confirmed: nothing was changed.');
+    }
+    return true;
+  }
+}
+
+interface RunState {
+  startedAtMs: number;
+  retries: number;
+  dryRun: boolean;
+  asks: boolean;
+}
+
+function factsOf({ startedAtMs, retries, dryRun }: RunState): Omit<RepairFacts, 'undoFile'> {
+  return { durationMs: performance.now() - startedAtMs, retries, dryRun };
+}
+
+function defaultUndoPath(nowMs: number): string {
+  return `regtool-undo-${new Date(nowMs).toISOString().replaceAll(/[-:]|\.\d+/g, '')}.ndjson`;
+}
+
+function exitCodeOf({ end, plan, outcomes }: RepairResult, dryRun: boolean): ExitCode {
+  if (end !== 'done') {
+    return end === 'interrupted' ? exitCodes.interrupted : exitCodes.refused;
+  }
+  if ((outcomes.failed ?? 0) + (outcomes['held-back'] ?? 0) + plan.unreadCount > 0) {
+    return exitCodes.partial;
+  }
+  const isSerious = ({ severity }: { severity: string }) => severity !== 'hint';
+  const isLeft = plan.left.some(isSerious) || plan.beyond.some(isSerious) || (outcomes.changed ?? 0) > 0;
+  return isLeft || (dryRun && plan.steps.length > 0) ? exitCodes.findings : exitCodes.done;
+}
+
+function undoExitCode({ end, outcomes }: UndoResult): ExitCode {
+  if (end !== 'done') {
+    return end === 'interrupted' ? exitCodes.interrupted : exitCodes.refused;
+  }
+  if ((outcomes.failed ?? 0) > 0) {
+    return exitCodes.partial;
+  }
+  return (outcomes.changed ?? 0) > 0 ? exitCodes.findings : exitCodes.done;
+}

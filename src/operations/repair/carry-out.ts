@@ -1,0 +1,249 @@
+import type { Driver, ObjectStat } from '../../drivers/driver.ts';
+import type { Digest } from '../../layout/digest.ts';
+import { digestParts, formatLink } from '../../layout/digest.ts';
+import { forEachConcurrently } from '../concurrency.ts';
+import { copyBlob } from '../copy-blob.ts';
+import { isObjectFailure } from '../object-failure.ts';
+import type { Observer } from '../observer.ts';
+import { readFormer } from './link-files.ts';
+import { inPhases } from './phases.ts';
+import type {
+  AbortStep,
+  CorruptBlob,
+  FetchStep,
+  LinkStep,
+  QuarantineStep,
+  RemoveStep,
+  RepairStep,
+} from './steps.ts';
+import type { UndoLog } from './undo-log.ts';
+
+/** `changed`: not what it was when it was planned, so it was left. `held-back`: something that it needs failed. */
+export type StepOutcome = 'planned' | 'done' | 'already' | 'changed' | 'held-back' | 'failed';
+
+export interface CarryOutOptions {
+  store: Driver;
+  other: Driver | undefined;
+  undo: UndoLog;
+  dryRun: boolean;
+  concurrency: number;
+  signal?: AbortSignal | undefined;
+  observer: Pick<Observer, 'phase' | 'progress'>;
+  /** Told of each step once it is settled, with the error's message if it failed. */
+  settled: (step: RepairStep, outcome: StepOutcome, message?: string) => Promise<void>;
+}
+
+/**
+ * Makes the planned changes, one phase after another. Each is looked at once more before: what is no longer as it was
+ * planned is left, for somebody else has mended or changed it. What needs something that failed is held back.
+ */
+export async function carryOut(steps: readonly RepairStep[], options: CarryOutOptions): Promise<void> {
+  const { concurrency, observer, dryRun, settled, signal } = options;
+  const failed = { blobs: new Set<Digest>(), repositories: new Set<string>() };
+
+  async function run(step: RepairStep): Promise<void> {
+    signal?.throwIfAborted();
+    if (dryRun) {
+      await settled(step, 'planned');
+      return;
+    }
+    if (step.kind === 'link' && isHeldBack(step)) {
+      await fail(step, 'held-back', 'something that it needs could not be mended');
+      return;
+    }
+    try {
+      const outcome = await perform(step, options);
+      if (outcome === 'changed') {
+        note(step);
+      }
+      observer.progress({ objects: 1 });
+      await settled(step, outcome);
+    } catch (error) {
+      if (!isObjectFailure(error)) {
+        throw error;
+      }
+      await fail(step, 'failed', error.message);
+    }
+  }
+
+  async function fail(step: RepairStep, outcome: 'failed' | 'held-back', message: string): Promise<void> {
+    note(step);
+    observer.progress({ objects: 1 });
+    await settled(step, outcome, message);
+  }
+
+  /** What depends on this one is not to be written. */
+  function note(step: RepairStep): void {
+    if (step.kind === 'fetch' || step.kind === 'quarantine') {
+      failed.blobs.add(step.digest);
+    }
+    if (step.repository !== undefined) {
+      failed.repositories.add(step.repository);
+    }
+  }
+
+  /** Within a repository a later phase leads to what is in the earlier ones. */
+  function isHeldBack(step: LinkStep): boolean {
+    const isInFailed = step.repository !== undefined && failedBefore.has(step.repository);
+    return isInFailed || failed.blobs.has(step.content);
+  }
+
+  let failedBefore = new Set<string>();
+  for (const phase of inPhases(steps)) {
+    failedBefore = new Set(failed.repositories);
+    await forEachConcurrently(phase, concurrency, run);
+  }
+}
+
+async function perform(step: RepairStep, options: CarryOutOptions): Promise<StepOutcome> {
+  switch (step.kind) {
+    case 'link':
+      return writeLink(step, options);
+    case 'fetch':
+      return fetchBlob(step, options);
+    case 'quarantine':
+      return quarantine(step, options);
+    case 'remove':
+      return remove(step, options);
+    case 'abort':
+      return abort(step, options);
+  }
+}
+
+async function writeLink(
+  { key, content, former }: LinkStep,
+  { store, undo, signal }: CarryOutOptions,
+): Promise<StepOutcome> {
+  const text = formatLink(content);
+  const bytes = new TextEncoder().encode(text);
+  const current = await readFormer(store, key, signal);
+  if (isSame(current, bytes)) {
+    return 'already';
+  }
+  if (!isSame(current, former)) {
+    return 'changed';
+  }
+  await undo.append({
+    change: 'link',
+    key,
+    former: former === undefined ? null : Buffer.from(former).toString('base64'),
+    written: text,
+  });
+  await store.write(key, bytes, { signal });
+  return 'done';
+}
+
+function isSame(left: Uint8Array | 'too-large' | undefined, right: Uint8Array | undefined): boolean {
+  if (left === undefined || left === 'too-large' || right === undefined) {
+    return left === right;
+  }
+  return Buffer.compare(left, right) === 0;
+}
+
+async function fetchBlob(step: FetchStep, options: CarryOutOptions): Promise<StepOutcome> {
+  const { store, other, undo, signal } = options;
+  const { key, digest, sizeBytes, replaces } = step;
+  if (other === undefined) {
+    throw new TypeError('A blob is fetched only from another store.');
+  }
+  const stat = await store.stat(key, { signal });
+  if (replaces === undefined && stat !== undefined) {
+    // A push has brought it meanwhile, or a repair that was interrupted.
+    return stat.sizeBytes === sizeBytes ? 'already' : 'changed';
+  }
+  if (replaces !== undefined && (stat === undefined || !(await keepAside(key, stat, replaces, options)))) {
+    return 'changed';
+  }
+  await undo.append({ change: 'blob', key, former: formerOf(replaces), writtenBytes: sizeBytes });
+  await copyBlob(other, store, digest, sizeBytes, signal);
+  return 'done';
+}
+
+async function quarantine({ key, corrupt }: QuarantineStep, options: CarryOutOptions): Promise<StepOutcome> {
+  const { store, undo, signal } = options;
+  const stat = await store.stat(key, { signal });
+  if (stat === undefined) {
+    return 'already';
+  }
+  if (!(await keepAside(key, stat, corrupt, options))) {
+    return 'changed';
+  }
+  await undo.append({ change: 'blob', key, former: formerOf(corrupt), writtenBytes: null });
+  await removeExactly(store, [key], signal);
+  return 'done';
+}
+
+function formerOf(corrupt: CorruptBlob | undefined) {
+  return corrupt === undefined
+    ? null
+    : { key: corrupt.quarantineKey, digest: corrupt.actual, sizeBytes: corrupt.sizeBytes };
+}
+
+/**
+ * Copies a corrupt blob to its place in the quarantine, proved against the digest that it really has. False where it
+ * is not that blob any more.
+ */
+async function keepAside(
+  key: string,
+  { sizeBytes, etag }: ObjectStat,
+  corrupt: CorruptBlob,
+  { store, signal }: CarryOutOptions,
+): Promise<boolean> {
+  if (sizeBytes !== corrupt.sizeBytes) {
+    return false;
+  }
+  const kept = await store.stat(corrupt.quarantineKey, { signal });
+  if (kept?.sizeBytes !== sizeBytes) {
+    const body = { sizeBytes, open: () => store.read(key, { signal }) };
+    await store.write(corrupt.quarantineKey, body, { expectedDigest: digestParts(corrupt.actual), signal });
+  }
+  const after = await store.stat(key, { signal });
+  return after !== undefined && after.sizeBytes === sizeBytes && after.etag === etag;
+}
+
+async function remove(
+  { objects }: RemoveStep,
+  { store, undo, signal }: CarryOutOptions,
+): Promise<StepOutcome> {
+  const present: ObjectStat[] = [];
+  for (const object of objects) {
+    const stat = await store.stat(object.key, { signal });
+    if (stat === undefined) {
+      continue;
+    }
+    // Something writes to it after all.
+    if (
+      stat.sizeBytes !== object.sizeBytes ||
+      stat.etag !== object.etag ||
+      stat.modifiedAtMs !== object.modifiedAtMs
+    ) {
+      return 'changed';
+    }
+    present.push(object);
+  }
+  for (const { key, sizeBytes } of present) {
+    await undo.append({ change: 'remove', key, sizeBytes });
+  }
+  await removeExactly(
+    store,
+    present.map(({ key }) => key),
+    signal,
+  );
+  return present.length === 0 ? 'already' : 'done';
+}
+
+async function removeExactly(
+  store: Driver,
+  keys: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const [failure] = keys.length === 0 ? [] : await store.delete(keys, { signal });
+  if (failure !== undefined) {
+    throw failure.error;
+  }
+}
+
+async function abort({ upload }: AbortStep, { store, signal }: CarryOutOptions): Promise<StepOutcome> {
+  await store.abortUpload?.(upload, { signal });
+  return 'done';
+}
