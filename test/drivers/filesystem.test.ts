@@ -46,6 +46,7 @@ describe('filesystem driver', () => {
   afterEach(() => {
     chmodSync(root, 0o755);
     rmSync(root, { recursive: true, force: true });
+    rmSync(`${root}.away`, { recursive: true, force: true });
   });
 
   const write = (key: string, content = 'x') => driver.write(key, new TextEncoder().encode(content));
@@ -147,7 +148,6 @@ describe('filesystem driver', () => {
     await expect(listAll(driver)).rejects.toMatchObject({ code: 'STORE_NOT_FOUND' });
     await expect(driver.stat('docker/a')).rejects.toMatchObject({ code: 'STORE_NOT_FOUND' });
     await expect(write('docker/b')).rejects.toMatchObject({ code: 'STORE_NOT_FOUND' });
-    rmSync(`${root}.away`, { recursive: true });
   });
 
   it('notices a file that shrinks while it is read', async () => {
