@@ -90,7 +90,7 @@ export abstract class BaseCommand extends Command {
       onFirst: () => {
         // A terminal has just shown ^C, with the cursor behind it.
         const start = process.stderr.isTTY ? '\n' : '';
-        this.logToStderr(`${start}interrupted: finishing what is in flight; press again to stop at once`);
+        this.logToStderr(`${start}interrupted: stopping cleanly; press again to stop at once`);
       },
       onSecond: (exitCode) => {
         this.#progress.stop();

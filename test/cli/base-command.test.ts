@@ -211,7 +211,7 @@ test.each([[[]], [['--json']]])('an interruption, with %j, ends with 130', async
     argv,
   );
   expect(run.exitCode).toBe(130);
-  expect(run.stderr).toMatch(/^interrupted: finishing what is in flight; press again to stop at once\n/);
+  expect(run.stderr).toMatch(/^interrupted: stopping cleanly; press again to stop at once\n/);
 });
 
 describe('flags that commands share', () => {
