@@ -19,6 +19,7 @@ import { azureError, type AzureCall } from './azure/errors.ts';
 import { blobNameOf } from './azure/keys.ts';
 import { listBlobs, listLevel, statOf } from './azure/list.ts';
 import { readBlob, readSmallBlob } from './azure/read.ts';
+import { probeContainer } from './azure/probe.ts';
 import { sdkRequests } from './azure/requests.ts';
 import { describeAccount } from './azure/settings.ts';
 import { writeBlob } from './azure/write.ts';
@@ -150,6 +151,8 @@ export async function openAzure(options: AzureOptions): Promise<Driver> {
       },
 
       describe: ({ signal }: CallOptions = {}) => describeAccount(connection, signal),
+
+      probe: (probing) => probeContainer({ client, place, options, root }, probing),
 
       async close() {
         connection.close();

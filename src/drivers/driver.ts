@@ -1,3 +1,5 @@
+import type { ProbeOptions, StoreProbe } from './probe.ts';
+
 /**
  * The seam between regtool and a store: bytes under keys, and nothing of registries.
  *
@@ -87,6 +89,12 @@ export interface Driver {
 
   /** What is set for the store as a whole. Only where a store has such settings. */
   describe?(options?: CallOptions): Promise<StoreSettings>;
+
+  /**
+   * Asks the store what only its own requests tell: clock, encryption, lifecycle rules, free space; with
+   * `scratchPrefix` also what it checks of a write. Never throws for a single refusal, which is an answer.
+   */
+  probe?(options: ProbeOptions): Promise<StoreProbe>;
 
   /** Ends connections. The driver is not used afterwards. */
   close(): Promise<void>;

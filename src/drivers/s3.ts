@@ -7,6 +7,7 @@ import { openS3Http } from './s3/http.ts';
 import { listObjects, listOneFolder } from './s3/listing.ts';
 import { objectHeaders } from './s3/object-settings.ts';
 import { abortPendingUpload, listPendingUploads } from './s3/pending-uploads.ts';
+import { probeBucket } from './s3/probe.ts';
 import { readObject, readSmallObject, statObject } from './s3/reading.ts';
 import { describeBucket } from './s3/settings.ts';
 import { MIB, type S3Limits, type S3Store } from './s3/store.ts';
@@ -115,6 +116,7 @@ export async function openS3(options: S3Options): Promise<Driver> {
     listUploads: (prefix, call) => listPendingUploads(store, prefix, call),
     abortUpload: (upload, call) => abortPendingUpload(store, upload, call),
     describe: (call) => describeBucket(store, call),
+    probe: (probing) => probeBucket(store, probing),
     async close() {
       connection.client.destroy();
       await http.close();

@@ -1,6 +1,7 @@
 import { bodySizeBytes } from './body.ts';
 import type { Body, CallOptions, CopySource, Driver, PendingUpload, WriteOptions } from './driver.ts';
 import type { DriverErrorDetails } from './errors.ts';
+import type { ProbeOptions } from './probe.ts';
 import { createLimiter, type Limiter, type LimiterOptions } from './limiter.ts';
 
 export interface LimitsOptions extends LimiterOptions {
@@ -22,6 +23,7 @@ export function withLimits(driver: Driver, options: LimitsOptions): Driver {
   const listUploads = driver.listUploads?.bind(driver);
   const abortUpload = driver.abortUpload?.bind(driver);
   const settings = driver.describe?.bind(driver);
+  const probe = driver.probe?.bind(driver);
 
   const describe = (operation: string, key: string): DriverErrorDetails => ({
     driver: driver.name,
@@ -157,6 +159,15 @@ export function withLimits(driver: Driver, options: LimitsOptions): Driver {
           async describe(callOptions: CallOptions = {}) {
             await takeRequests(1, 'describe', '', callOptions);
             return settings(callOptions);
+          },
+        }),
+
+    ...(probe === undefined
+      ? {}
+      : {
+          async probe(options: ProbeOptions) {
+            await takeRequests(1, 'probe', '', options);
+            return probe(options);
           },
         }),
 

@@ -60,6 +60,7 @@ export function withRetry(driver: Driver, options: RetryOptions = {}): Driver {
   const listUploads = driver.listUploads?.bind(driver);
   const abortUpload = driver.abortUpload?.bind(driver);
   const describe = driver.describe?.bind(driver);
+  const probe = driver.probe?.bind(driver);
 
   return {
     name: driver.name,
@@ -172,6 +173,9 @@ export function withRetry(driver: Driver, options: RetryOptions = {}): Driver {
           describe: (callOptions: CallOptions = {}) =>
             retry.call('describe', '', callOptions.signal, () => describe(callOptions)),
         }),
+
+    // What it could not ask is an answer, so there is nothing to repeat.
+    ...(probe === undefined ? {} : { probe }),
 
     close: () => driver.close(),
   };
