@@ -46,6 +46,12 @@ describe('the harm of a marker', () => {
       { store: 'azure' },
       'marker-lists-itself',
     ],
+    [
+      'and in a bucket of Google, too',
+      `${REPOSITORIES}/app/_layers`,
+      { store: 'gcs' },
+      'marker-lists-itself',
+    ],
     ['of the tags on Azure makes an empty tag, too', tags, { store: 'azure' }, 'marker-empty-tag'],
     ['that has content is none', tags, { sizeBytes: 1 }, 'marker-with-content'],
   ])('%s', (_, folder, surroundings, code) => {

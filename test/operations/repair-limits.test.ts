@@ -4,7 +4,7 @@ import { Random, randomRegistry } from '../../fixtures/random-registry.ts';
 import type { Driver, PendingUpload } from '../../src/drivers/driver.ts';
 import { DriverError } from '../../src/drivers/errors.ts';
 import { type MemoryDriver, openMemory } from '../../src/drivers/memory.ts';
-import { withHooks } from '../support/hooked-driver.ts';
+import { isMutation, withHooks } from '../support/hooked-driver.ts';
 import { pullableTags } from '../support/pullable.ts';
 import {
   blobKey,
@@ -532,6 +532,78 @@ describe('repair --from an intact copy', () => {
       mended += broken;
     }
     expect(mended).toBeGreaterThan(25);
+  });
+});
+
+describe('repair that is killed or interrupted', () => {
+  function manyDamages() {
+    return damaged(({ registry, index, child, layer, otherLayer, image }) => {
+      registry.objects.delete(blobKey(layer.digest));
+      set(registry, blobKey(otherLayer.digest), flipped(otherLayer.bytes));
+      set(registry, layerKey('shop', layer.digest), '');
+      set(registry, revisionKey('shop', image.digest), `${image.digest}\n`);
+      registry.objects.delete(revisionKey('multi', child.digest));
+      registry.objects.delete(revisionKey('multi', index.digest));
+      registry.objects.delete(indexKey('multi', 'latest', index.digest));
+      set(registry, currentKey('shop', 'v1'), '');
+      registry.push('fine', 'v1', registry.image());
+    });
+  }
+
+  it('leaves a store that is no worse, after any write, and ends in the same state when it is run again', async () => {
+    const whole = manyDamages();
+    await runRepair(whole.store, { other: whole.intact });
+    const goal = contentOf(whole.store);
+    let kills = 0;
+    for (let crashAt = 1; ; crashAt += 1) {
+      const { store, intact } = manyDamages();
+      const before = contentOf(store);
+      const pullable = await pullableTags(store);
+      const undo = new UndoList();
+      let writes = 0;
+      const crashing = withHooks(store, {
+        after: (call) => {
+          writes += isMutation(call) ? 1 : 0;
+          if (isMutation(call) && writes === crashAt) {
+            throw new Error('killed');
+          }
+        },
+      });
+      const end = await runRepair(crashing, { other: intact, undo }).then(
+        () => 'ended',
+        () => 'killed',
+      );
+      expect(await pullableTags(store)).toEqual(expect.arrayContaining(pullable));
+      await runRepair(store, { other: intact, undo });
+      expect(contentOf(store)).toEqual(goal);
+      await runUndo(store, undo);
+      expect(contentOf(store)).toEqual(before);
+      if (end === 'ended') {
+        break;
+      }
+      kills += 1;
+    }
+    expect(kills).toBeGreaterThan(7);
+  });
+
+  it('says that it was interrupted, and goes on the next time', async () => {
+    const { store, intact } = manyDamages();
+    const controller = new AbortController();
+    const interrupting = withHooks(store, {
+      after: ({ operation }) => {
+        if (operation === 'write') {
+          controller.abort();
+        }
+      },
+    });
+    const { end } = await runRepair(interrupting, {
+      other: intact,
+      signal: controller.signal,
+      concurrency: 1,
+    });
+    expect(end).toBe('interrupted');
+    expect((await runRepair(store, { other: intact })).end).toBe('done');
+    expect(notPullable(await observe(store, { readData: wholeData }))).toEqual([]);
   });
 });
 

@@ -22,6 +22,7 @@ describeWithServers('repair under a real registry', ['docker-registry'], () => {
   const folder = createTemporaryFolder('regtool-repair');
   const otherFolder = createTemporaryFolder('regtool-repair-other');
   let registry: DockerRegistry;
+  let puller: StrictPuller;
   let store: Driver;
   let other: Driver;
 
@@ -30,8 +31,10 @@ describeWithServers('repair under a real registry', ['docker-registry'], () => {
     other = await openFilesystem({ root: otherFolder.path });
     await healthyRegistry().registry.writeTo(other);
     registry = await startDockerRegistry({ storage: { filesystem: { rootdirectory: folder.path } } });
+    puller = new StrictPuller(registry.address);
   });
   afterAll(async () => {
+    await puller.close();
     await registry.stop();
     await store.close();
     await other.close();
@@ -40,7 +43,6 @@ describeWithServers('repair under a real registry', ['docker-registry'], () => {
   });
 
   async function failures(): Promise<Record<string, string>> {
-    const puller = new StrictPuller(registry.address);
     const found: Record<string, string> = {};
     for (const [repository, tag] of TAGS) {
       const failure = await puller.failureOf(repository, tag);
