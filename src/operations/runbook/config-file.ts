@@ -1,7 +1,12 @@
 import type { Deployment, RunbookStores } from './deployment.ts';
 import { fenced, shellWord } from './shell.ts';
-import { environmentName, yamlReadOnly, yamlSection } from './snippets.ts';
-import { distributionSection, gitlabSection, type StorageSection } from './storage-section.ts';
+import { yamlReadOnly, yamlSection } from './snippets.ts';
+import {
+  distributionSection,
+  gitlabSection,
+  identityAdvice,
+  type StorageSection,
+} from './storage-section.ts';
 
 const defaultFile = '/etc/docker/registry/config.yml';
 
@@ -40,9 +45,9 @@ export function configFileDeployment({ target }: RunbookStores, configFile = def
             ...withoutCounterpart(gitlab, distribution.section),
           ]),
       ...credentialsAdvice(gitlab),
+      'If `cache.blobdescriptor` is `redis`, empty that Redis database: it remembers blobs of the former store.',
       'Then:',
       fenced('sh', ['restart_registry']),
-      'If `cache.blobdescriptor` is `redis`, empty that Redis database first: it remembers blobs of the former store.',
     ],
     readOnlyOff: [
       'In the configuration, remove what step 3 added:',
@@ -55,25 +60,22 @@ export function configFileDeployment({ target }: RunbookStores, configFile = def
   };
 }
 
-function credentialsAdvice({ driver, secrets }: StorageSection): string[] {
+function credentialsAdvice(section: StorageSection): string[] {
+  const { secrets } = section;
   if (secrets.length === 0) {
     return [];
   }
-  const pairs = secrets.map(
-    ({ name, variable }) => `\`${environmentName(driver, name)}\` (what \`${variable}\` holds here)`,
-  );
+  const pairs = secrets.map(({ name, variable }) => `\`${name}\` is what \`${variable}\` holds here`);
   return [
-    `The credentials go into the registry's environment, in a file that only root can read (\`EnvironmentFile=\` of its unit, \`--env-file\` of its container): ${pairs.join(' and ')}. With a role or managed identity that the registry can use, none is needed.`,
+    `The credentials go into the registry's environment, in a file that only root can read (\`EnvironmentFile=\` of its unit, \`--env-file\` of its container), under the names that the section has: ${pairs.join(', ')}. ${identityAdvice(section)}`,
   ];
 }
 
 /** What GitLab's registry is told and Distribution cannot be. */
 function withoutCounterpart(gitlab: StorageSection, distribution: StorageSection): string[] {
-  const names = new Set(distribution.parameters.map(({ name }) => name));
-  const missing = gitlab.parameters
-    .map(({ name }) => name)
-    .filter((name) => name === 'maxrequestspersecond' && !names.has(name));
-  return missing.map(
-    (name) => `Distribution has no \`${name}\`: it cannot be told to ask less of the store.`,
-  );
+  const limits = ({ parameters }: StorageSection): boolean =>
+    parameters.some(({ name }) => name === 'maxrequestspersecond');
+  return limits(gitlab) && !limits(distribution)
+    ? ['Distribution has no `maxrequestspersecond`: it cannot be told to ask less of the store.']
+    : [];
 }

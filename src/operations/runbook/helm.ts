@@ -1,7 +1,7 @@
 import type { Deployment, RunbookStores } from './deployment.ts';
 import { fenced } from './shell.ts';
 import { yamlForHereDocument } from './snippets.ts';
-import { gitlabSection, type StorageSection } from './storage-section.ts';
+import { gitlabSection, identityAdvice, type StorageSection } from './storage-section.ts';
 
 const secretName = 'registry-storage-regtool';
 const keptValues = 'values.before-regtool.yaml';
@@ -34,11 +34,7 @@ export function helmDeployment({ target }: RunbookStores): Deployment {
         ...yamlForHereDocument(section),
         'REGTOOL',
       ]),
-      ...(section.secrets.length === 0
-        ? []
-        : [
-            `With a role or managed identity that the registry can use, leave out the line${section.secrets.length === 1 ? '' : 's'} with ${section.secrets.map(({ name }) => `\`${name}\``).join(' and ')}.`,
-          ]),
+      ...(section.secrets.length === 0 ? [] : [identityAdvice(section)]),
       'The values point to it:',
       fenced('sh', [`cat > ${newValues} <<'REGTOOL'`, ...values(section), 'REGTOOL']),
       'Then:',

@@ -1,7 +1,7 @@
 import type { Deployment, RunbookStores } from './deployment.ts';
 import { fenced } from './shell.ts';
 import { placeholder, rubyReadOnly, rubySection } from './snippets.ts';
-import { gitlabSection } from './storage-section.ts';
+import { gitlabSection, identityAdvice } from './storage-section.ts';
 
 const file = '/etc/gitlab/gitlab.rb';
 const keptFile = '/etc/gitlab/gitlab.before-regtool.rb';
@@ -32,7 +32,7 @@ export function omnibusDeployment({ source, target }: RunbookStores): Deployment
       ...(placeholders.length === 0
         ? []
         : [
-            `Put the credentials in place of ${placeholders.map((text) => `\`${text}\``).join(' and ')}. With a role or managed identity that the registry can use, remove ${placeholders.length === 1 ? 'that line' : 'those lines'} instead. The file is readable by root only; keep it so. This prints nothing when none was forgotten:`,
+            `Put the credentials in place of ${placeholders.map((text) => `\`${text}\``).join(' and ')}. ${identityAdvice(section)} The file is readable by root only; keep it so. This prints nothing when none was forgotten:`,
             fenced('sh', [`grep -nE '<[A-Z_]+>' ${file}`]),
           ]),
       'Then:',

@@ -40,7 +40,7 @@ export function yamlForHereDocument({ driver, parameters, secrets }: StorageSect
 }
 
 /** The variable by which distribution and GitLab's registry override one parameter. */
-export function environmentName(driver: string, parameter: string): string {
+function environmentName(driver: string, parameter: string): string {
   return `REGISTRY_STORAGE_${driver}_${parameter}`.toUpperCase();
 }
 

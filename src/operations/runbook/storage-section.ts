@@ -190,3 +190,12 @@ function distributionAzureSection(location: AzureLocation): TitledSection | stri
 function parameter(name: string, value: Parameter['value'] | undefined, reason?: string): Parameter[] {
   return value === undefined ? [] : [{ name, value, reason }];
 }
+
+/** What to write in place of credentials where the registry can sign in by itself. */
+export function identityAdvice({ driver, secrets }: StorageSection): string {
+  const names = secrets.map(({ name }) => `\`${name}\``).join(' and ');
+  if (driver === 's3') {
+    return `With a role that the registry can use, leave out ${names}.`;
+  }
+  return `With a managed identity instead, leave out ${names}: GitLab (17.9 and later) then takes the driver \`azure_v2\` with \`credentials_type: default_credentials\`, Distribution 3 \`credentials: {type: default_credentials}\`.`;
+}
