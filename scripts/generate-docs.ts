@@ -19,7 +19,7 @@ export interface NamedCommand {
   Class: typeof Command;
 }
 
-export type Flag = (typeof Command.flags)[string];
+type Flag = (typeof Command.flags)[string];
 
 /** Every class in src/commands, by name. Loaded from the sources, so that no build is needed. */
 export async function loadCommands(): Promise<NamedCommand[]> {
