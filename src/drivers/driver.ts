@@ -96,6 +96,13 @@ export interface Driver {
    */
   probe?(options: ProbeOptions): Promise<StoreProbe>;
 
+  /**
+   * The folders, as prefixes ending in `/`, whose path ends in this one, no deeper than so many levels below the
+   * root. For advice to a person only: what cannot be read is passed over. Only where the store can search by
+   * itself; elsewhere `listFolder` level by level does it.
+   */
+  findFolders?(ending: string, options: CallOptions & { depthMax: number }): AsyncIterable<string>;
+
   /** Ends connections. The driver is not used afterwards. */
   close(): Promise<void>;
 }

@@ -7,6 +7,7 @@ import { provenBody, throwIfAborted } from './body.ts';
 import type { Body, CallOptions, DeleteFailure, Driver, ObjectStat, WriteOptions } from './driver.ts';
 import { DriverError } from './errors.ts';
 import { filesystemError, systemCode } from './filesystem/errors.ts';
+import { findFolders } from './filesystem/find-folders.ts';
 import { probeFolder } from './filesystem/probe.ts';
 import { openSmallReader } from './filesystem/read-small.ts';
 import { listOneFolder, walkFiles } from './filesystem/walk.ts';
@@ -215,6 +216,7 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
     write,
     delete: remove,
     probe: (options) => probeFolder(root, options),
+    findFolders: (ending, options) => findFolders(root, ending, options),
     async close() {
       // No handle stays open between calls.
     },

@@ -24,6 +24,7 @@ export function withLimits(driver: Driver, options: LimitsOptions): Driver {
   const abortUpload = driver.abortUpload?.bind(driver);
   const settings = driver.describe?.bind(driver);
   const probe = driver.probe?.bind(driver);
+  const findFolders = driver.findFolders?.bind(driver);
 
   const describe = (operation: string, key: string): DriverErrorDetails => ({
     driver: driver.name,
@@ -162,6 +163,7 @@ export function withLimits(driver: Driver, options: LimitsOptions): Driver {
           },
         }),
 
+    ...(findFolders === undefined ? {} : { findFolders }),
     ...(probe === undefined
       ? {}
       : {

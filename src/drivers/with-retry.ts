@@ -61,6 +61,7 @@ export function withRetry(driver: Driver, options: RetryOptions = {}): Driver {
   const abortUpload = driver.abortUpload?.bind(driver);
   const describe = driver.describe?.bind(driver);
   const probe = driver.probe?.bind(driver);
+  const findFolders = driver.findFolders?.bind(driver);
 
   return {
     name: driver.name,
@@ -175,6 +176,7 @@ export function withRetry(driver: Driver, options: RetryOptions = {}): Driver {
         }),
 
     // What it could not ask is an answer, so there is nothing to repeat.
+    ...(findFolders === undefined ? {} : { findFolders }),
     ...(probe === undefined ? {} : { probe }),
 
     close: () => driver.close(),

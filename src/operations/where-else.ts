@@ -79,6 +79,12 @@ async function searchBelow(
   top: readonly string[],
   options: CallOptions,
 ): Promise<string | undefined> {
+  if (store.findFolders !== undefined) {
+    for await (const folder of store.findFolders('registry/v2/', { ...options, depthMax: DEPTH_MAX })) {
+      return folder;
+    }
+    return undefined;
+  }
   let level = [...top];
   let listings = 0;
   for (let depth = 0; depth < DEPTH_MAX && level.length > 0; depth += 1) {

@@ -172,6 +172,17 @@ describe('filesystem driver', () => {
     expect(readdirSync(join(root, 'tags'))).toEqual(['a']);
   });
 
+  it('finds folders by the end of their path, and passes over what it may not read', async () => {
+    await write('srv/a/docker/registry/v2/blobs/sha256/aa/x/data');
+    await write('srv/b/docker/registry/v2/repositories/docker/registry/v2/_layers/x');
+    await write('srv/c/docker/registry/v20/x');
+    const found: string[] = [];
+    for await (const folder of driver.findFolders?.('registry/v2/', { depthMax: 7 }) ?? []) {
+      found.push(folder);
+    }
+    expect(found.sort()).toEqual(['srv/a/docker/registry/v2/', 'srv/b/docker/registry/v2/']);
+  });
+
   it('names empty folders in a level, and lists no object for them', async () => {
     mkdirSync(join(root, 'empty'));
     expect(await driver.listFolder('')).toEqual({ folders: ['empty/'], objects: [] });
