@@ -26,11 +26,11 @@ export default class Check extends BaseCommand {
     },
     {
       description: 'Check a bucket, with every finding in a file',
-      command: '<%= config.bin %> check s3://my-bucket?region=eu-central-1 --report findings.ndjson',
+      command: '<%= config.bin %> check "s3://my-bucket?region=eu-central-1" --report findings.ndjson',
     },
     {
       description: 'Also read a random tenth of the blobs',
-      command: '<%= config.bin %> check azure://registry?account=mystorage --read-data=10%',
+      command: '<%= config.bin %> check "azure://registry?account=mystorage" --read-data=10%',
     },
   ];
 

@@ -26,7 +26,8 @@ export default class Doctor extends BaseCommand {
   static override examples = [
     {
       description: 'Both stores of a migration, with what the target allows and checks',
-      command: '<%= config.bin %> doctor /var/lib/registry s3://my-bucket?region=eu-central-1 --write-probe',
+      command:
+        '<%= config.bin %> doctor /var/lib/registry "s3://my-bucket?region=eu-central-1" --write-probe',
     },
     {
       description: 'The store of a registry, by its configuration',

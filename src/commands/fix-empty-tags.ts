@@ -31,15 +31,15 @@ export default class FixEmptyTags extends BaseCommand {
     {
       description: 'See which markers there are, and what each does',
       command:
-        '<%= config.bin %> fix-empty-tags s3://my-bucket?region=eu-central-1 --dry-run --report markers.ndjson',
+        '<%= config.bin %> fix-empty-tags "s3://my-bucket?region=eu-central-1" --dry-run --report markers.ndjson',
     },
     {
       description: 'Remove those that do harm',
-      command: '<%= config.bin %> fix-empty-tags s3://my-bucket?region=eu-central-1',
+      command: '<%= config.bin %> fix-empty-tags "s3://my-bucket?region=eu-central-1"',
     },
     {
       description: 'Remove all, without a question',
-      command: '<%= config.bin %> fix-empty-tags azure://registry?account=mystorage --all-markers --yes',
+      command: '<%= config.bin %> fix-empty-tags "azure://registry?account=mystorage" --all-markers --yes',
     },
   ];
 
@@ -128,7 +128,10 @@ export default class FixEmptyTags extends BaseCommand {
           dryRun: flags['dry-run'],
           allMarkers: flags['all-markers'],
         };
-        this.log(['', ...presentMarkerResult(result, facts)].join('\n'));
+        const lines = presentMarkerResult(result, facts);
+        if (lines.length > 0) {
+          this.log(lines.join('\n'));
+        }
         return this.finish(exitCodeOf(result, flags['dry-run']), markersJson(result, store, facts));
       });
     } finally {

@@ -39,17 +39,17 @@ export default class Migrate extends BaseCommand {
     {
       description: 'See what a migration to S3 would do, with every object in a file',
       command:
-        '<%= config.bin %> migrate /var/lib/registry s3://my-bucket?region=eu-central-1 --dry-run --report plan.ndjson',
+        '<%= config.bin %> migrate /var/lib/registry "s3://my-bucket?region=eu-central-1" --dry-run --report plan.ndjson',
     },
     {
       description: 'First pass to Azure, while the registry takes pushes',
       command:
-        '<%= config.bin %> migrate /var/opt/gitlab/gitlab-rails/shared/registry azure://registry?account=mystorage',
+        '<%= config.bin %> migrate /var/opt/gitlab/gitlab-rails/shared/registry "azure://registry?account=mystorage"',
     },
     {
       description:
         'Last pass, with the registry read-only: also remove what was deleted at the source meanwhile',
-      command: '<%= config.bin %> migrate /var/lib/registry s3://my-bucket?region=eu-central-1 --delete',
+      command: '<%= config.bin %> migrate /var/lib/registry "s3://my-bucket?region=eu-central-1" --delete',
     },
   ];
 

@@ -49,7 +49,7 @@ export default class Repair extends BaseCommand {
     {
       description: 'Copy what is missing in the bucket from the disk it was migrated from',
       command:
-        '<%= config.bin %> repair s3://my-bucket?region=eu-central-1 --from /var/lib/registry --read-data',
+        '<%= config.bin %> repair "s3://my-bucket?region=eu-central-1" --from /var/lib/registry --read-data',
     },
     {
       description: 'Put back what a repair changed',
@@ -83,7 +83,6 @@ export default class Repair extends BaseCommand {
     seed: seedFlag(),
     'undo-file': Flags.string({
       summary: 'Where to note what was there before. Default: regtool-undo-TIME.ndjson in this folder.',
-      env: 'REGTOOL_UNDO_FILE',
       helpGroup: 'SAFETY',
       helpValue: 'FILE',
     }),
@@ -91,7 +90,6 @@ export default class Repair extends BaseCommand {
       summary: 'Put back what the repair changed that wrote this undo file, and do nothing else.',
       helpGroup: 'SAFETY',
       helpValue: 'FILE',
-      exclusive: ['from', 'tags', 'quarantine', 'uploads', 'read-data', 'undo-file'],
     }),
     'dry-run': dryRunFlag(),
     yes: yesFlag(),
@@ -107,6 +105,15 @@ export default class Repair extends BaseCommand {
       throw new UsageError(
         'FLAG_INVALID',
         'There is no terminal to ask on before changing anything: add --yes, or --dry-run to see the plan first.',
+      );
+    }
+    const repairs = (['from', 'tags', 'quarantine', 'uploads', 'undo-file'] as const).filter(
+      (name) => flags[name] !== undefined && flags[name] !== false,
+    );
+    if (flags.undo !== undefined && repairs.length > 0) {
+      throw new UsageError(
+        'FLAG_INVALID',
+        `--undo puts back and repairs nothing: leave out --${repairs.join(' and --')}.`,
       );
     }
     const run: RunState = { startedAtMs: performance.now(), retries: 0, dryRun: flags['dry-run'], asks };

@@ -26,12 +26,12 @@ export default class Runbook extends BaseCommand {
     {
       description: 'The document for GitLab from the Linux package',
       command:
-        '<%= config.bin %> runbook /var/opt/gitlab/gitlab-rails/shared/registry s3://my-bucket?region=eu-central-1 > runbook.md',
+        '<%= config.bin %> runbook /var/opt/gitlab/gitlab-rails/shared/registry "s3://my-bucket?region=eu-central-1" > runbook.md',
     },
     {
       description: "For GitLab's Helm chart, with an image for the smoke test",
       command:
-        '<%= config.bin %> runbook /mnt/registry azure://registry?account=mystorage --helm --image registry.example.com/group/app:1.0',
+        '<%= config.bin %> runbook /mnt/registry "azure://registry?account=mystorage" --helm --image registry.example.com/group/app:1.0',
     },
   ];
 

@@ -26,16 +26,16 @@ export default class Verify extends BaseCommand {
     {
       description: 'Compare two stores, with every difference in a file',
       command:
-        '<%= config.bin %> verify /var/lib/registry s3://my-bucket?region=eu-central-1 --report differences.ndjson',
+        '<%= config.bin %> verify /var/lib/registry "s3://my-bucket?region=eu-central-1" --report differences.ndjson',
     },
     {
       description: 'Also read every blob at the target',
-      command: '<%= config.bin %> verify /var/lib/registry azure://registry?account=mystorage --read-data',
+      command: '<%= config.bin %> verify /var/lib/registry "azure://registry?account=mystorage" --read-data',
     },
     {
       description: 'Read a random tenth of the blobs',
       command:
-        '<%= config.bin %> verify /var/lib/registry s3://my-bucket?region=eu-central-1 --read-data=10%',
+        '<%= config.bin %> verify /var/lib/registry "s3://my-bucket?region=eu-central-1" --read-data=10%',
     },
   ];
 

@@ -29,13 +29,12 @@ export {
   repositoryOf,
   repositoryPrefix,
   revisionLinkKey,
-  SCHEDULER_STATE_KEY,
   signatureLinkKey,
   tagCurrentKey,
   tagIndexKey,
   tagsPrefix,
 } from './keys.ts';
-export type { ForeignReason, RegistryPath, TarsumPath, TemporaryPath, UploadPath } from './registry-path.ts';
+export type { ForeignReason, RegistryPath } from './registry-path.ts';
 
 /** Says what a key is. Total: any string is something, and `formatPath` gives the string back. */
 export function parsePath(key: string): RegistryPath {

@@ -22,7 +22,7 @@ import { type DataSubset, Sample } from './sample.ts';
 import { findShards } from './shards.ts';
 import { whereElse } from './where-else.ts';
 
-export type { CheckedTag, CheckObserver, FindingTally, TagState, Unread } from './check/run.ts';
+export type { CheckedTag, CheckObserver, FindingTally, Unread } from './check/run.ts';
 
 /** After a week an upload is abandoned: that is when the registry's own purger takes it (default `age: 168h`). */
 export const ABANDONED_AFTER_MS = 168 * 3600 * 1000;

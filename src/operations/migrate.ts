@@ -6,14 +6,7 @@ import { readExactly } from './copy-blob.ts';
 import { meteredBody } from './metered-body.ts';
 import { deletePlanned } from './migrate/delete.ts';
 import { assertDeletesAllowed, assertStores, type MaxDelete } from './migrate/guards.ts';
-import {
-  deletionCount,
-  disposePlan,
-  keepAtTarget,
-  type Plan,
-  type PlannedCopy,
-  totalOf,
-} from './migrate/plan.ts';
+import { deletionCount, disposePlan, type Plan, type PlannedCopy, totalOf } from './migrate/plan.ts';
 import { assertNothingNeeded } from './migrate/proof-of-need.ts';
 import { publishRepository } from './migrate/publish-repository.ts';
 import { Run, type Tally } from './migrate/run.ts';
@@ -72,12 +65,10 @@ export async function migrate(
 ): Promise<MigrateResult> {
   const { observer, signal, concurrency } = options;
   await assertStores(source, target, { includesForeign: options.includeForeign, signal });
-  const plan = await scan(source, target, { ...options, signal });
+  const plan = await scan(source, target, { ...options, deletes: options.delete !== undefined, signal });
   const run = new Run({ ...options, source, target, known: plan.knownBlobs, signal });
   try {
-    if (options.delete === undefined) {
-      keepAtTarget(plan);
-    } else {
+    if (options.delete !== undefined) {
       assertDeletesAllowed(plan, options.delete.max);
       await assertNothingNeeded(source, target, plan, { concurrency, signal });
       await assertStillThere(source, { signal });

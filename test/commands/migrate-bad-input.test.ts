@@ -82,7 +82,12 @@ describe.concurrent('a source that is no registry', () => {
     ['the folder v2/', 'healthy/docker/registry/v2', 6, /has no docker\/registry\/v2\/.*holds docker\//],
     ['the folder above', 'above', 6, /One is below "inner\/"/],
     ['an empty folder', 'empty', 6, /It is empty/],
-    ['a registry without content', 'hollow', 6, /not a whole registry.*Is a part of it on a disk that is not mounted/],
+    [
+      'a registry without content',
+      'hollow',
+      6,
+      /not a whole registry.*Is a part of it on a disk that is not mounted/,
+    ],
   ])('is refused: %s', async (_, name, exitCode, sentence) => {
     const target = copyOfHealthy();
     const before = contentOf(target);

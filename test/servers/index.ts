@@ -5,10 +5,10 @@ import { available, type Need } from './available.ts';
 import type { AzuriteServer } from './azurite.ts';
 import type { RgwServer, RgwUser } from './rgw.ts';
 
-export { available, type Need } from './available.ts';
-export { startAzurite, type AzuriteServer } from './azurite.ts';
+export type { Need } from './available.ts';
+export type { AzuriteServer } from './azurite.ts';
 export { startDockerRegistry, type DockerRegistry, type DockerRegistryOptions } from './docker-registry.ts';
-export { startRgw, type RgwServer, type RgwUser } from './rgw.ts';
+export type { RgwServer, RgwUser } from './rgw.ts';
 
 /** How to reach the S3 store that all tests of a run share. */
 export type RgwAccess = Pick<RgwServer, 'endpoint' | 'region' | 'accessKey' | 'secretKey'>;

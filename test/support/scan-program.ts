@@ -20,6 +20,7 @@ const target =
 const plan = await scan(source, target, {
   concurrency: 32,
   includeForeign: false,
+  deletes: true,
   signal: undefined,
   observer: silentObserver,
 });

@@ -3,7 +3,7 @@ import type { KindCounts } from '../counts.ts';
 import type { DigestSet } from '../digest-set.ts';
 import type { Spool } from '../spool.ts';
 
-export { addCount, type Count, type KindCounts, totalOf } from '../counts.ts';
+export { addCount, type KindCounts, totalOf } from '../counts.ts';
 
 /** Why an object is copied: it is not at the target, or is there with another size or content. */
 export type CopyReason = 'missing' | 'size' | 'content';
@@ -75,15 +75,6 @@ export interface Plan {
 
 export function deletionCount(plan: Plan): number {
   return [...plan.deletions.values()].reduce((sum, keys) => sum + keys.length, 0);
-}
-
-/** Turns what would be deleted into what is kept. */
-export function keepAtTarget(plan: Plan): void {
-  plan.keptAtTarget = deletionCount(plan);
-  plan.deletions.clear();
-  plan.repositoryTallies = plan.repositoryTallies
-    .filter(({ tags, revisions, layers }) => tags + revisions + layers > 0)
-    .map((tally) => ({ ...tally, deletions: 0 }));
 }
 
 export async function disposePlan(plan: Plan): Promise<void> {

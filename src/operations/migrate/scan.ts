@@ -24,6 +24,8 @@ import {
 export interface ScanOptions {
   concurrency: number;
   includeForeign: boolean;
+  /** Write down what only the target has; else it is only counted. */
+  deletes: boolean;
   /** Only repositories for which this is true, and the blobs that they name. */
   selects?: ((repository: string) => boolean) | undefined;
   signal: AbortSignal | undefined;
@@ -171,6 +173,10 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
     plan.sourceObjects += left === undefined ? 0 : 1;
     plan.targetObjects += right === undefined ? 0 : 1;
     if (left === undefined) {
+      if (!options.deletes) {
+        plan.keptAtTarget += 1;
+        return;
+      }
       // With a selection only what belongs to a selected repository may go.
       if (selected === undefined || current !== undefined) {
         deletionsOf(path.kind).push(pair.key);
