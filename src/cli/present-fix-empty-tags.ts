@@ -146,6 +146,7 @@ export function presentMarkerResult(result: FixEmptyTagsResult, facts: FixFacts)
       ].join(', ');
   const harmless = facts.allMarkers ? 0 : (plan.found['marker-harmless'] ?? 0);
   return [
+    '',
     `${headline(result, facts.dryRun)} ${counts}; ${formatDuration(facts.durationMs)}${facts.retries > 0 ? `; ${plural('request', facts.retries)} repeated` : ''}.`,
     ...(harmless > 0
       ? [`Left: ${plural('harmless marker', harmless)}; --all-markers removes them, too.`]

@@ -11,11 +11,12 @@ import { ProvedBlobs } from './blobs.ts';
 import { concernsLinks, decide, isMendable, leave } from './decide.ts';
 import { decideLeftovers, isLeftover } from './leftovers.ts';
 import { Overlay } from './overlay.ts';
+import { inPhases } from './phases.ts';
 import type { LeftFinding, RepairStep } from './steps.ts';
 import type { Deciding, Decision, RepairChoices } from './write-link.ts';
 
 export interface RepairPlan {
-  /** In no certain order: `inPhases` sorts them. */
+  /** In the order of their doing. */
   steps: RepairStep[];
   /** What can be mended in principle, and is not. */
   left: LeftFinding[];
@@ -88,7 +89,7 @@ export async function planRepair(store: Driver, options: PlanOptions): Promise<R
   }
   const leftovers = await decideLeftovers(store, first.found, options);
   return {
-    steps: [...steps.values(), ...leftovers.steps],
+    steps: inPhases([...steps.values(), ...leftovers.steps]).flat(),
     left: [...left, ...leftovers.left],
     beyond: checked.result.findings.filter(
       ({ code, severity }) => severity !== 'hint' && !isMendable(code) && !isLeftover(code),
