@@ -12,6 +12,7 @@ import { createBucket, createContainer, type SharedServers, startDockerRegistry 
 import type { RegistryStorage } from '../servers/docker-registry.ts';
 import { type KillMoment, type KillPoint, startKillingProxy } from '../support/killing-proxy.ts';
 import { deleteAnything, runMigrate } from '../support/migrating.ts';
+import { createTemporaryFolder } from '../servers/process.ts';
 import { brokenTags, pullableTags } from '../support/pullable.ts';
 import { azureEnvironment, s3Environment, startRegtool } from '../support/run-regtool.ts';
 import { StrictPuller } from '../support/strict-puller.ts';
@@ -168,6 +169,7 @@ export async function openFilesystemTarget(folder: string): Promise<CrashTarget>
             KILL_AT: String(at),
             KILL_MOMENT: moment,
             KILL_STORE: root,
+            TMPDIR: scratch.path,
           },
         }).ended,
       ),
@@ -196,7 +198,9 @@ export async function openS3Target({ rgw }: SharedServers): Promise<CrashTarget>
     driver,
     runKilled: (source, at, moment) =>
       runBehindProxy(endpoint, at, moment, (proxied) =>
-        startRegtool(argvOf(source, `s3://${bucket}?endpoint=${proxied}`), { env: s3Environment(rgw) }),
+        startRegtool(argvOf(source, `s3://${bucket}?endpoint=${proxied}`), {
+          env: { ...s3Environment(rgw), TMPDIR: scratch.path },
+        }),
       ),
     remains: async () => uploadsOf(driver),
     storage: {
@@ -223,7 +227,7 @@ export async function openAzureTarget({ azurite }: SharedServers): Promise<Crash
     runKilled: (source, at, moment) =>
       runBehindProxy(service.origin, at, moment, (proxied) =>
         startRegtool(argvOf(source, `azure://${container}?serviceurl=${proxied}${service.pathname}`), {
-          env: azureEnvironment(azurite),
+          env: { ...azureEnvironment(azurite), TMPDIR: scratch.path },
         }),
       ),
     remains: async () => uploadsOf(driver),
@@ -231,6 +235,9 @@ export async function openAzureTarget({ azurite }: SharedServers): Promise<Crash
     dispose: () => driver.close(),
   };
 }
+
+/** A process that is killed cannot remove the lists that it keeps on disk. */
+const scratch = createTemporaryFolder('regtool-crash-scratch');
 
 const preload = fileURLToPath(new URL('../support/kill-at-nth-change.mjs', import.meta.url));
 

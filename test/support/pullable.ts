@@ -33,6 +33,31 @@ export async function brokenTags(driver: Driver): Promise<BrokenTag[]> {
   return tags.flatMap(({ repository, tag, why }) => (why === undefined ? [] : [{ repository, tag, why }]));
 }
 
+/**
+ * As `brokenTags`, for a store that is being written. Looking takes a while, in which a tag may be deleted or moved
+ * and then what it stood for be deleted, as a client that pulls meanwhile finds too: a tag is broken only if it still
+ * stands for what was found to be broken.
+ */
+export async function brokenTagsMeanwhile(driver: Driver): Promise<BrokenTag[]> {
+  const tags = await resolveTags(driver);
+  const broken = tags.filter(({ why }) => why !== undefined);
+  const now = openStore(driver);
+  const still = await Promise.all(
+    broken.map(async ({ repository, tag, digest, why = '' }): Promise<BrokenTag[]> => {
+      try {
+        const link = await now.link(`${ROOT}repositories/${repository}/_manifests/tags/${tag}/current/link`);
+        return link === digest ? [{ repository, tag, why }] : [];
+      } catch (error) {
+        if (error instanceof Broken) {
+          return [];
+        }
+        throw error;
+      }
+    }),
+  );
+  return still.flat();
+}
+
 interface ResolvedTag extends PullableTag {
   why: string | undefined;
 }
