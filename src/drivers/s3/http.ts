@@ -1,12 +1,12 @@
-import aws4 from 'aws4';
 import { Pool, type Dispatcher } from 'undici';
 import type { DriverErrorDetails } from '../errors.ts';
 import type { S3Options } from '../s3.ts';
-import type { S3Connection, S3Credentials } from './connection.ts';
+import type { S3Connection } from './connection.ts';
 import { toDriverError } from './failures.ts';
 import { allowManyListeners } from './interruptible.ts';
 import { encodeKey, encodeQueryValue } from './keys.ts';
 import { parseRefusal, refusalError } from './refusals.ts';
+import { openSigner } from './signing.ts';
 
 export const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 export const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
@@ -60,6 +60,7 @@ export function openS3Http(connection: S3Connection, options: S3Options): S3Http
     },
   });
 
+  const sign = openSigner(signingRegion);
   let hasSucceeded = false;
 
   async function send(request: S3Request, details: DriverErrorDetails): Promise<S3Answer> {
@@ -72,12 +73,18 @@ export function openS3Http(connection: S3Connection, options: S3Options): S3Http
     }
     const credentials = await connection.credentials();
     const path = requestPath(basePath, request);
-    const headers = sign(request, path, credentials);
+    const query = encodedQuery(request);
+    const { payloadSha256 = EMPTY_SHA256 } = request;
+    const headers = sign(
+      { method, path, query, headers: plainHeaders(request), payloadSha256 },
+      amzDate(),
+      credentials,
+    );
     let answer: S3Answer;
     try {
       answer = await pool.request({
         method,
-        path,
+        path: query.length === 0 ? path : `${path}?${query.map((pair) => pair.join('=')).join('&')}`,
         headers,
         // undici takes async iterables as well (its documentation of Dispatcher.dispatch); its types do not say so.
         body: (body ?? null) as Uint8Array | null,
@@ -96,25 +103,12 @@ export function openS3Http(connection: S3Connection, options: S3Options): S3Http
     throw refusalError(place, refusal, details);
   }
 
-  function sign(request: S3Request, path: string, credentials: S3Credentials): Record<string, string> {
-    const signed = aws4.sign(
-      {
-        service: 's3',
-        region: signingRegion,
-        method: request.method,
-        path,
-        headers: {
-          host,
-          'x-amz-date': amzDate(),
-          'x-amz-content-sha256': request.payloadSha256 ?? EMPTY_SHA256,
-          ...(request.bodyBytes === undefined ? {} : { 'content-length': String(request.bodyBytes) }),
-          ...request.headers,
-        },
-      },
-      // With an undefined token aws4 sends none.
-      credentials as aws4.Credentials,
-    );
-    return signed.headers as Record<string, string>;
+  function plainHeaders({ headers, bodyBytes }: S3Request): Record<string, string> {
+    return {
+      host,
+      ...(bodyBytes === undefined ? {} : { 'content-length': String(bodyBytes) }),
+      ...headers,
+    };
   }
 
   return {
@@ -133,14 +127,17 @@ export function openS3Http(connection: S3Connection, options: S3Options): S3Http
   };
 }
 
-function requestPath(basePath: string, { storedKey, query }: S3Request): string {
-  const path = storedKey === undefined ? basePath || '/' : `${basePath}/${encodeKey(storedKey)}`;
-  if (query === undefined) {
-    return path;
-  }
-  const pairs = Object.entries(query).map(([name, value]) => `${name}=${encodeQueryValue(value)}`);
-  return `${path}?${pairs.join('&')}`;
+function requestPath(basePath: string, { storedKey }: S3Request): string {
+  return storedKey === undefined ? basePath || '/' : `${basePath}/${encodeKey(storedKey)}`;
 }
+
+function encodedQuery({ query }: S3Request): [string, string][] {
+  return query === undefined
+    ? NO_QUERY
+    : Object.entries(query).map(([name, value]) => [name, encodeQueryValue(value)]);
+}
+
+const NO_QUERY: [string, string][] = [];
 
 let dateSecond = 0;
 let dateText = '';
