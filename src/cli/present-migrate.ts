@@ -162,9 +162,10 @@ export function presentResult(result: MigrateResult, { durationMs, retries, dryR
     `${dryRun ? 'would delete' : 'deleted'} ${formatCount(deleted)}`,
     `failed ${formatCount(tally.failed)}`,
   ].join(', ');
-  const timing = dryRun
-    ? formatDuration(durationMs)
-    : `${formatDuration(durationMs)}, ${formatCount(Math.round(rate))} objects/s`;
+  const timing =
+    dryRun || copied.objects === 0
+      ? formatDuration(durationMs)
+      : `${formatDuration(durationMs)}, ${formatCount(Math.round(rate))} objects/s`;
   return [
     `${headline(result, dryRun)} ${counts}; ${timing}${retries > 0 ? `; ${plural('request', retries)} repeated` : ''}.`,
     ...problems('Failed', tally.failures, tally.failed),
