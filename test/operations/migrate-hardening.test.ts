@@ -302,9 +302,12 @@ describe('migrate and its reports', () => {
   it('moves a tag although what it stood for cannot be read', async () => {
     const { registry, target } = await copied();
     registry.push('a', 'v1', registry.image());
+    let isPublishing = false;
     const unreadable = withHooks(target, {
       before: ({ operation, key }) => {
-        if (operation === 'readSmall') {
+        isPublishing ||= operation === 'write';
+        // While it is listed it can still be compared; what it stood for is looked up for the report, later.
+        if (operation === 'readSmall' && isPublishing) {
           throw new DriverError('PERMISSION_DENIED', 'No.', { driver: 'memory', operation, key });
         }
       },
