@@ -53,12 +53,26 @@ export async function writeLink(found: Finding, content: Digest, deciding: Decid
   };
 }
 
-/** An index comes after the manifests that it names. */
-async function depthOf(digest: Digest, deciding: Deciding, above: readonly Digest[] = []): Promise<number> {
+/**
+ * An index comes after the manifests that it names. Each manifest is looked at once: indexes that share children on
+ * each of n levels have 2^n ways through them, which whoever may push can make.
+ */
+async function depthOf(
+  digest: Digest,
+  deciding: Deciding,
+  known = new Map<Digest, number>(),
+): Promise<number> {
+  const found = known.get(digest);
+  if (found !== undefined) {
+    return found;
+  }
+  // Stands until the real depth is known, so that what is damaged cannot lead in a circle.
+  known.set(digest, 0);
   const manifest = await deciding.blobs.manifest(digest);
-  const children = (manifest?.children ?? []).filter((child) => !above.includes(child.digest));
-  const depths = await Promise.all(
-    children.map((child) => depthOf(child.digest, deciding, [...above, digest])),
-  );
-  return children.length === 0 ? 0 : 1 + Math.max(...depths);
+  let depth = 0;
+  for (const child of manifest?.children ?? []) {
+    depth = Math.max(depth, 1 + (await depthOf(child.digest, deciding, known)));
+  }
+  known.set(digest, depth);
+  return depth;
 }
