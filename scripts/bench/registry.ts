@@ -5,8 +5,6 @@ import path from 'node:path';
 const NAMESPACES = 40;
 const LAYERS = 8;
 const IMAGES_PER_REPOSITORY = 10;
-/** Layer, its link, and the same of the config; manifest, revision, tag index and tag. */
-export const OBJECTS_PER_IMAGE = 2 * LAYERS + 2 + 4;
 
 /** A registry on a local disk that holds what it says, in as many files as a real one, with small layers. */
 export class BenchRegistry {
