@@ -97,6 +97,12 @@ export interface Driver {
   probe?(options: ProbeOptions): Promise<StoreProbe>;
 
   /**
+   * Removes a folder that has no file in it at any depth, with the folders in it. One that has a file, or gets
+   * one meanwhile, stays as it is. Only where `supports.emptyFolders`. Tells whether it is gone.
+   */
+  removeEmptyFolder?(folder: string, options?: CallOptions): Promise<boolean>;
+
+  /**
    * The folders, as prefixes ending in `/`, whose path ends in this one, no deeper than so many levels below the
    * root. For advice to a person only: what cannot be read is passed over. Only where the store can search by
    * itself; elsewhere `listFolder` level by level does it.

@@ -191,6 +191,18 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
     return failures;
   }
 
+  async function removeEmptyFolder(folder: string, { signal }: CallOptions = {}): Promise<boolean> {
+    throwIfAborted(signal, describe('delete', folder));
+    if (!folder.endsWith('/') || invalidKeyReason(folder.slice(0, -1)) !== undefined) {
+      return false;
+    }
+    try {
+      return await writer.removeEmptyTree(root + folder.slice(0, -1));
+    } catch (error) {
+      throw filesystemError(error, 'delete', root + folder, folder);
+    }
+  }
+
   return {
     name: 'filesystem',
     location,
@@ -216,6 +228,7 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
     write,
     delete: remove,
     probe: (options) => probeFolder(root, options),
+    removeEmptyFolder,
     findFolders: (ending, options) => findFolders(root, ending, options),
     async close() {
       // No handle stays open between calls.

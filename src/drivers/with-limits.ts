@@ -25,6 +25,7 @@ export function withLimits(driver: Driver, options: LimitsOptions): Driver {
   const settings = driver.describe?.bind(driver);
   const probe = driver.probe?.bind(driver);
   const findFolders = driver.findFolders?.bind(driver);
+  const removeEmptyFolder = driver.removeEmptyFolder?.bind(driver);
 
   const describe = (operation: string, key: string): DriverErrorDetails => ({
     driver: driver.name,
@@ -163,6 +164,7 @@ export function withLimits(driver: Driver, options: LimitsOptions): Driver {
           },
         }),
 
+    ...(removeEmptyFolder === undefined ? {} : { removeEmptyFolder }),
     ...(findFolders === undefined ? {} : { findFolders }),
     ...(probe === undefined
       ? {}

@@ -62,6 +62,7 @@ export function withRetry(driver: Driver, options: RetryOptions = {}): Driver {
   const describe = driver.describe?.bind(driver);
   const probe = driver.probe?.bind(driver);
   const findFolders = driver.findFolders?.bind(driver);
+  const removeEmptyFolder = driver.removeEmptyFolder?.bind(driver);
 
   return {
     name: driver.name,
@@ -176,6 +177,7 @@ export function withRetry(driver: Driver, options: RetryOptions = {}): Driver {
         }),
 
     // What it could not ask is an answer, so there is nothing to repeat.
+    ...(removeEmptyFolder === undefined ? {} : { removeEmptyFolder }),
     ...(findFolders === undefined ? {} : { findFolders }),
     ...(probe === undefined ? {} : { probe }),
 

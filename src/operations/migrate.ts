@@ -7,6 +7,7 @@ import { meteredBody } from './metered-body.ts';
 import { deletePlanned } from './migrate/delete.ts';
 import { assertDeletesAllowed, assertStores, type MaxDelete } from './migrate/guards.ts';
 import { deletionCount, disposePlan, type Plan, type PlannedCopy, totalOf } from './migrate/plan.ts';
+import { removeGhostTags } from './migrate/ghost-tags.ts';
 import { assertNothingNeeded } from './migrate/proof-of-need.ts';
 import { publishRepository } from './migrate/publish-repository.ts';
 import { Run, type Tally } from './migrate/run.ts';
@@ -90,7 +91,8 @@ export async function migrate(
 }
 
 /** Returns whether all planned deletes were gone through. */
-async function carryOut(run: Run, plan: Plan, { concurrency, observer }: MigrateOptions): Promise<boolean> {
+async function carryOut(run: Run, plan: Plan, options: MigrateOptions): Promise<boolean> {
+  const { concurrency, observer } = options;
   for (const { prefix, error } of plan.listingFailures) {
     await run.fail(prefix, error);
   }
@@ -116,7 +118,11 @@ async function carryOut(run: Run, plan: Plan, { concurrency, observer }: Migrate
     return false;
   }
   phase('deleting', { objects: deletionCount(plan) });
-  return deletePlanned(run, plan, concurrency);
+  const isDone = await deletePlanned(run, plan, concurrency);
+  if (isDone && options.delete !== undefined) {
+    await removeGhostTags(run);
+  }
+  return isDone;
 }
 
 async function copyPlanned(run: Run, copy: PlannedCopy): Promise<void> {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -193,7 +193,7 @@ describe('migrate from a filesystem whose disk goes away below the root', () => 
         const before = new Map(target.objects);
         const path = join(root, 'docker/registry/v2', folder);
         rmSync(path, { recursive: true });
-        (await import('node:fs')).mkdirSync(path);
+        mkdirSync(path);
         await expect(runMigrate(source, target, { delete: deleteAnything })).rejects.toMatchObject({
           code: 'NOT_A_REGISTRY',
         });
@@ -266,6 +266,34 @@ describe('migrate shows no tag that it does not publish', () => {
     const failing = { sizeBytes: 5, open: () => failingStream() };
     await expect(driver.write(currentKey('a', 'v1'), failing)).rejects.toThrow('gone');
     expect(await driver.listFolder('')).toEqual({ folders: [], objects: [] });
+    rmSync(root, { recursive: true });
+  });
+});
+
+describe('migrate --delete to a filesystem', () => {
+  it('removes tag folders that a killed run left empty, and only those', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'regtool-ghost-'));
+    const target = await openFilesystem({ root });
+    const registry = new RegistryBuilder();
+    registry.push('a', 'v1', registry.image());
+    registry.push('a/nested', 'v1', registry.image());
+    await runMigrate(memoryOf(registry.objects), target);
+    const ghosts = ['a/_manifests/tags/gone/current', 'a/nested/_manifests/tags/gone/index/sha256'];
+    const kept = ['a/_uploads/0b6f7e9a-97a8-4d64-8d0c-5f1a5a1b2c3d', 'b/_manifests/tags'];
+    const path = (below: string) => join(root, 'docker/registry/v2/repositories', below);
+    [...ghosts, ...kept].forEach((below) => mkdirSync(path(below), { recursive: true }));
+    const source = memoryOf(registry.objects);
+    await runMigrate(source, target, { delete: deleteAnything, dryRun: true });
+    await runMigrate(source, target);
+    expect(ghosts.every((below) => existsSync(path(below)))).toBe(true);
+    const { records } = await runMigrate(source, target, { delete: deleteAnything });
+    expect(
+      records.map(({ action, key }) => `${action} ${key.replace('docker/registry/v2/repositories/', '')}`),
+    ).toEqual(['clean-up a/_manifests/tags/gone/', 'clean-up a/nested/_manifests/tags/gone/']);
+    expect(readdirSync(path('a/_manifests/tags'))).toEqual(['v1']);
+    expect(readdirSync(path('a/nested/_manifests/tags'))).toEqual(['v1']);
+    expect(kept.every((below) => existsSync(path(below)))).toBe(true);
+    expect((await pullableTags(target)).length).toBe(2);
     rmSync(root, { recursive: true });
   });
 });

@@ -1,5 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { chown, mkdir, open, realpath, rename, rmdir, unlink, type FileHandle } from 'node:fs/promises';
+import {
+  chown,
+  mkdir,
+  open,
+  readdir,
+  realpath,
+  rename,
+  rmdir,
+  unlink,
+  type FileHandle,
+} from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { DriverError } from '../errors.ts';
 import { systemCode } from './errors.ts';
@@ -167,7 +177,28 @@ export function openWriter(root: string, owner: Owner | undefined) {
     return folder.length >= root.length ? folder : root;
   }
 
-  return { replaceFile, removeFile, settleRemovals };
+  /** Removes a folder and the folders in it; the system refuses for each that is not empty. */
+  async function removeEmptyTree(folder: string): Promise<boolean> {
+    await assertInside(folder, 'delete');
+    for (const entry of await readdir(folder, { withFileTypes: true })) {
+      if (!entry.isDirectory() || !(await removeEmptyTree(`${folder}/${entry.name}`))) {
+        return false;
+      }
+    }
+    knownFolders.delete(folder);
+    try {
+      await rmdir(folder);
+    } catch (error) {
+      if (systemCode(error) === 'ENOTEMPTY' || systemCode(error) === 'EEXIST') {
+        return false;
+      }
+      throw error;
+    }
+    await syncFolder(dirname(folder));
+    return true;
+  }
+
+  return { replaceFile, removeFile, settleRemovals, removeEmptyTree };
 }
 
 /** `<name>.<uuid>.regtool.tmp`: known to the layout as regtool's own left-over, should the process be killed. */
