@@ -1,4 +1,5 @@
 import { Command, Errors, type Interfaces } from '@oclif/core';
+import type { Observer } from '../operations/observer.ts';
 import { describeFailure, type Failure } from './failure.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { noProgressFlag } from './flags.ts';
@@ -56,6 +57,25 @@ export abstract class BaseCommand extends Command {
     this.#progress.stop();
     this.#progress = new Progress({ silent: flags['no-progress'] });
     return this.#progress;
+  }
+
+  /** What an operation tells of its progress goes to the bar, and what it has to say, to stderr. */
+  protected observer(): Omit<Observer, 'record'> {
+    return {
+      phase: (name, totals = {}) => {
+        if (name === '') {
+          this.#progress.stop();
+        } else {
+          this.#progress.start(name, { totalObjects: totals.objects, totalBytes: totals.bytes });
+        }
+      },
+      progress: (step) => {
+        this.#progress.add(step);
+      },
+      notice: (sentence) => {
+        this.logToStderr(sentence);
+      },
+    };
   }
 
   /** Sets how the process will end, and gives the result back for `--json`. */

@@ -53,7 +53,7 @@ export default class Check extends BaseCommand {
     const subset = flags['read-data'];
     const readData = subset === undefined ? undefined : { subset, seed: flags.seed ?? randomSeed() };
     const report = await openReport(flags.report);
-    const progress = this.openProgress(flags);
+    this.openProgress(flags);
     const opening = openLimitedStore(args.store, {
       concurrency: flags.concurrency,
       maxRequestsPerSecond: flags['max-requests-per-second'],
@@ -76,19 +76,7 @@ export default class Check extends BaseCommand {
           openAbove: () => openAbove(args.store, flags.concurrency),
           signal: this.signal,
           observer: {
-            phase: (name, totals = {}) => {
-              if (name === '') {
-                progress.stop();
-              } else {
-                progress.start(name, { totalObjects: totals.objects, totalBytes: totals.bytes });
-              }
-            },
-            progress: (step) => {
-              progress.add(step);
-            },
-            notice: (sentence) => {
-              this.logToStderr(sentence);
-            },
+            ...this.observer(),
             finding: (finding) => report.write(findingRecord(finding)),
             brokenTag: (tag) => report.write({ type: 'tag', ...tag }),
             unread: (part) => report.write({ type: 'unread', ...part }),

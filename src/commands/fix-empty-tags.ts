@@ -101,19 +101,7 @@ export default class FixEmptyTags extends BaseCommand {
           concurrency: flags.concurrency,
           signal: this.signal,
           observer: {
-            phase: (name, totals = {}) => {
-              if (name === '') {
-                progress.stop();
-              } else {
-                progress.start(name, { totalObjects: totals.objects });
-              }
-            },
-            progress: (step) => {
-              progress.add(step);
-            },
-            notice: (sentence) => {
-              this.logToStderr(sentence);
-            },
+            ...this.observer(),
             record: (record) => report.write(record),
           },
           approve: async (plan) => {

@@ -105,7 +105,7 @@ export default class Migrate extends BaseCommand {
       },
     };
     const report = await openReport(flags.report);
-    const progress = this.openProgress(flags);
+    this.openProgress(flags);
     try {
       return await withStores(
         [
@@ -125,19 +125,7 @@ export default class Migrate extends BaseCommand {
             concurrency: flags.concurrency,
             signal: this.signal,
             observer: {
-              phase: (name, totals = {}) => {
-                if (name === '') {
-                  progress.stop();
-                } else {
-                  progress.start(name, { totalObjects: totals.objects, totalBytes: totals.bytes });
-                }
-              },
-              progress: (step) => {
-                progress.add(step);
-              },
-              notice: (sentence) => {
-                this.logToStderr(sentence);
-              },
+              ...this.observer(),
               record: (record) => report.write(record),
             },
             approve: (plan) => this.#approve(plan, presentPlan(plan, source, target), asks),

@@ -189,7 +189,7 @@ export default class Repair extends BaseCommand {
       other,
       dryRun,
       signal: this.signal,
-      observer: { ...this.#observe(progress), record: (record) => report.write(record) },
+      observer: { ...this.observer(), record: (record) => report.write(record) },
       approve: async (plan) => {
         showPlan(plan);
         return asks ? this.#ask(`Make ${plural('change', plan.steps.length)}?`) : true;
@@ -204,7 +204,7 @@ export default class Repair extends BaseCommand {
     const result = await undoRepair(store, record, {
       dryRun: run.dryRun,
       signal: this.signal,
-      observer: { ...this.#observe(progress), record: (entry) => report.write(entry) },
+      observer: { ...this.observer(), record: (entry) => report.write(entry) },
       approve: async (count) => {
         progress.stop();
         this.log(`Undo of a repair of ${store.location}: up to ${plural('object', count)} to put back.`);
@@ -214,24 +214,6 @@ export default class Repair extends BaseCommand {
     const facts = { ...factsOf(run), undoFile: path };
     this.log(presentUndoResult(result, facts).join('\n'));
     return this.finish(undoExitCode(result), undoJson(result, store, facts));
-  }
-
-  #observe(progress: Progress) {
-    return {
-      phase: (name: string, totals: { objects?: number; bytes?: number } = {}) => {
-        if (name === '') {
-          progress.stop();
-        } else {
-          progress.start(name, { totalObjects: totals.objects, totalBytes: totals.bytes });
-        }
-      },
-      progress: (step: { objects?: number; bytes?: number }) => {
-        progress.add(step);
-      },
-      notice: (sentence: string) => {
-        this.logToStderr(sentence);
-      },
-    };
   }
 
   async #ask(question: string): Promise<boolean> {

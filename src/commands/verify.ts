@@ -69,7 +69,7 @@ export default class Verify extends BaseCommand {
     };
     const subset = flags['read-data'];
     const report = await openReport(flags.report);
-    const progress = this.openProgress(flags);
+    this.openProgress(flags);
     try {
       return await withStores(
         [
@@ -85,19 +85,7 @@ export default class Verify extends BaseCommand {
             concurrency: flags.concurrency,
             signal: this.signal,
             observer: {
-              phase: (name, totals = {}) => {
-                if (name === '') {
-                  progress.stop();
-                } else {
-                  progress.start(name, { totalObjects: totals.objects, totalBytes: totals.bytes });
-                }
-              },
-              progress: (step) => {
-                progress.add(step);
-              },
-              notice: (sentence) => {
-                this.logToStderr(sentence);
-              },
+              ...this.observer(),
               record: (record) => report.write(record),
             },
           });
