@@ -1,8 +1,16 @@
 import { dirname, resolve } from 'node:path';
+import type { Driver } from '../drivers/driver.ts';
 import type { StoreLocation } from '../drivers/location.ts';
+import { openLimitedStore } from './stores.ts';
 
-/** What the root of a location is in: the parent folder, or the bucket or container itself. Undefined at the top. */
-export function locationAbove(location: StoreLocation): StoreLocation | undefined {
+/** Opens where a registry may be that is not in the store: what its root is in. Undefined at the top. */
+export async function openAbove(location: StoreLocation, concurrency: number): Promise<Driver | undefined> {
+  const above = locationAbove(location);
+  return above === undefined ? undefined : openLimitedStore(above, { concurrency });
+}
+
+/** The parent folder, or the bucket or container itself. */
+function locationAbove(location: StoreLocation): StoreLocation | undefined {
   if (location.driver !== 'filesystem') {
     return location.rootdirectory === '' ? undefined : { ...location, rootdirectory: '' };
   }

@@ -42,7 +42,7 @@ export function summarizeDifferences({ differencesBy }: VerifyResult): string {
 
 /** The first differences by repository, and what to do about them. */
 export function differenceLines(result: VerifyResult): string[] {
-  const { differences, notLookedAgain, targetIsRegistry } = result;
+  const { differences, notLookedAgain, targetIsRegistry, targetAdvice } = result;
   if (differences.total === 0) {
     return [];
   }
@@ -61,7 +61,9 @@ export function differenceLines(result: VerifyResult): string[] {
     ...andMore(differences.total - differences.first.length),
     ...(targetIsRegistry
       ? []
-      : ['  The target has no docker/registry/v2/: are bucket and rootdirectory what you meant?']),
+      : [
+          `  The target has no docker/registry/v2/. ${escapeForTerminal(targetAdvice ?? 'Are bucket and rootdirectory what you meant?')}`,
+        ]),
     ...(notLookedAgain > 0
       ? [`  ${plural('difference', notLookedAgain)} as listed: there were too many to look at each again.`]
       : []),

@@ -3,11 +3,9 @@ import { type ExitCode, exitCodes } from '../cli/exit-codes.ts';
 import { concurrencyFlag, maxRequestsPerSecondFlag, reportFlag, storeArgument } from '../cli/flags.ts';
 import { checkJson, findingRecord, presentCheck } from '../cli/present-check.ts';
 import { randomSeed, readDataFlag, seedFlag, withReadDataValue } from '../cli/read-data.ts';
-import { locationAbove } from '../cli/location-above.ts';
+import { openAbove } from '../cli/location-above.ts';
 import { openReport } from '../cli/report.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
-import type { Driver } from '../drivers/driver.ts';
-import type { StoreLocation } from '../drivers/location.ts';
 import { check, type CheckResult } from '../operations/check.ts';
 
 export default class Check extends BaseCommand {
@@ -91,12 +89,6 @@ export default class Check extends BaseCommand {
       await report.close();
     }
   }
-}
-
-/** Where the registry may be when it is not in the store. */
-async function openAbove(location: StoreLocation, concurrency: number): Promise<Driver | undefined> {
-  const above = locationAbove(location);
-  return above === undefined ? undefined : openLimitedStore(above, { concurrency });
 }
 
 function exitCodeOf(verdict: CheckResult['verdict']): ExitCode {

@@ -7,6 +7,7 @@ import {
   reportFlag,
   storeArgument,
 } from '../cli/flags.ts';
+import { openAbove } from '../cli/location-above.ts';
 import { presentVerify, verifyJson } from '../cli/present-verify.ts';
 import { randomSeed, readDataFlag, seedFlag, withReadDataValue } from '../cli/read-data.ts';
 import { openReport } from '../cli/report.ts';
@@ -83,6 +84,7 @@ export default class Verify extends BaseCommand {
           const result = await verify(source, target, {
             readData: subset === undefined ? undefined : { subset, seed: flags.seed ?? randomSeed() },
             concurrency: flags.concurrency,
+            openAboveTarget: () => openAbove(args.target, flags.concurrency),
             signal: this.signal,
             observer: {
               ...this.observer(),

@@ -33,12 +33,11 @@ export async function assertRootIsDecided(
   role: string,
   { besides, ...options }: RootOptions,
 ): Promise<void> {
-  const isBesides = ({ root }: OtherRoot): boolean =>
-    besides !== undefined &&
-    besides.service === store.identity.service &&
-    besides.container === store.identity.container &&
-    besides.root === root;
-  const other = await findAtOtherRoot(store, options, (other) => !other.ruledOut && !isBesides(other));
+  const other = await findAtOtherRoot(
+    store,
+    options,
+    ({ ruledOut, root }) => !ruledOut && !isSameStore(besides, { ...store.identity, root }),
+  );
   if (other === undefined) {
     return;
   }
@@ -47,6 +46,11 @@ export async function assertRootIsDecided(
     'OTHER_ROOT',
     `The ${role} ${store.location} holds a registry whose keys begin with ${keysAt(other.root)}, while ${here} at ${keysAt(store.identity.root)}, where this location says. Nothing was touched. ${decide(other)}, or name ${oppositeOf(other)} to say that ${keysAt(store.identity.root)} is meant.`,
   );
+}
+
+/** Whether two stores are the same root of the same container. */
+export function isSameStore(one: StoreIdentity | undefined, other: StoreIdentity): boolean {
+  return one?.service === other.service && one.container === other.container && one.root === other.root;
 }
 
 /** Where else the registry was found, and what leads there. */

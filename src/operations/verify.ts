@@ -1,4 +1,5 @@
 import type { Driver } from '../drivers/driver.ts';
+import { isDriverError } from '../drivers/errors.ts';
 import { COPY_ORDER } from '../layout/order.ts';
 import { SafetyRefusal } from './errors.ts';
 import type { KindCounts } from './counts.ts';
@@ -14,11 +15,14 @@ import { lookAgain } from './verify/look-again.ts';
 import { type DifferenceCounts, type Kept, Outcome } from './verify/outcome.ts';
 import { readBlobs, type ReadTally } from './verify/read-blobs.ts';
 import type { Candidate, Difference, Newer, Unread, VerifyRecord } from './verify/records.ts';
+import { whereElse } from './where-else.ts';
 
 export interface VerifyOptions {
   /** Which blobs at the target are proved by their bytes; undefined: none. */
   readData: { subset: DataSubset; seed: number } | undefined;
   concurrency: number;
+  /** Opens what the target's root is in, to look for a registry that is not in the target. */
+  openAboveTarget?: (() => Promise<Driver | undefined>) | undefined;
   signal?: AbortSignal | undefined;
   observer: Observer<VerifyRecord>;
   /** In milliseconds since 1970, to tell what the source wrote after the start. */
@@ -41,6 +45,8 @@ export interface VerifyResult {
   foreignFolders: ShardMap['foreignFolders'];
   /** False when the target has no `docker/registry/v2/` at all, as with a wrong root. */
   targetIsRegistry: boolean;
+  /** Where a registry lies that the target's root misses, or what else to look at: one sentence. Only if it is none. */
+  targetAdvice: string | undefined;
   differences: Kept<Difference>;
   differencesBy: DifferenceCounts;
   newer: Kept<Newer>;
@@ -62,6 +68,7 @@ export async function verify(source: Driver, target: Driver, options: VerifyOpti
   const startedAtMs = now();
   await assertStores(source, target, { signal });
   const { exists: targetIsRegistry } = await findRegistryRoot(target, { signal });
+  const targetAdvice = targetIsRegistry ? undefined : await adviceAbout(source, target, options);
   const outcome = new Outcome(observer);
   const sample = readData === undefined ? undefined : new Sample(readData.subset, readData.seed);
   const trust: Md5Trust = { source: true, target: true };
@@ -105,6 +112,7 @@ export async function verify(source: Driver, target: Driver, options: VerifyOpti
       foreignSamples,
       foreignFolders,
       targetIsRegistry,
+      targetAdvice,
       differences,
       differencesBy,
       newer,
@@ -119,6 +127,22 @@ export async function verify(source: Driver, target: Driver, options: VerifyOpti
   } finally {
     observer.phase('');
     await candidates.dispose();
+  }
+}
+
+/** What is no registry is listed all the same; only the advice is missing where it cannot be looked around. */
+async function adviceAbout(
+  source: Driver,
+  target: Driver,
+  { openAboveTarget, signal }: VerifyOptions,
+): Promise<string | undefined> {
+  try {
+    return await whereElse(target, { openAbove: openAboveTarget, besides: source.identity, signal });
+  } catch (error) {
+    if (isDriverError(error) && error.code !== 'ABORTED') {
+      return undefined;
+    }
+    throw error;
   }
 }
 

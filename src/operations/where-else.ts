@@ -1,7 +1,7 @@
-import type { CallOptions, Driver } from '../drivers/driver.ts';
+import type { CallOptions, Driver, StoreIdentity } from '../drivers/driver.ts';
 import { isDriverError } from '../drivers/errors.ts';
 import { REGISTRY_ROOT } from '../layout/paths.ts';
-import { describeOtherRoot, findAtOtherRoot } from './other-root.ts';
+import { describeOtherRoot, findAtOtherRoot, isSameStore } from './other-root.ts';
 import { findRegistryRoot } from './find-registry-root.ts';
 
 /** How deep and wide a store is searched for a registry: a root of four folders, and docker/registry/v2 below it. */
@@ -11,14 +11,21 @@ const LISTINGS_MAX = 200;
 export interface WhereElseOptions extends CallOptions {
   /** Opens what the store's root is in: the parent folder, or the bucket without rootdirectory. */
   openAbove?: (() => Promise<Driver | undefined>) | undefined;
+  /** The other store of the same command, which is not the registry that is looked for. */
+  besides?: StoreIdentity | undefined;
 }
 
 /**
  * Says where a registry really is, when it is not at the root of a store: the root is a folder inside it, or it is
  * somewhere below, or above. One sentence for an operator.
  */
-export async function whereElse(store: Driver, { openAbove, ...options }: WhereElseOptions): Promise<string> {
-  const other = await findAtOtherRoot(store, options);
+export async function whereElse(
+  store: Driver,
+  { openAbove, besides, ...options }: WhereElseOptions,
+): Promise<string> {
+  const isWanted = (identity: StoreIdentity): boolean => !isSameStore(besides, identity);
+  const isWantedAt = (root: string): boolean => isWanted({ ...store.identity, root });
+  const other = await findAtOtherRoot(store, options, ({ root }) => isWantedAt(root));
   if (other !== undefined) {
     return describeOtherRoot(other);
   }
@@ -27,11 +34,13 @@ export async function whereElse(store: Driver, { openAbove, ...options }: WhereE
   if (inside !== undefined) {
     return `It looks like the folder ${JSON.stringify(inside)} inside one: name the folder that holds docker/ itself.`;
   }
-  const below = await searchBelow(store, folders, options);
+  const below = await searchBelow(store, folders, options, (version2) =>
+    isWantedAt(store.identity.root + version2.slice(0, -REGISTRY_ROOT.length)),
+  );
   if (below !== undefined) {
     return describeRoot(store, below);
   }
-  const above = await registryAbove(openAbove, options);
+  const above = await registryAbove(openAbove, options, isWanted);
   if (above !== undefined) {
     return `One is at ${above}.`;
   }
@@ -44,6 +53,7 @@ export async function whereElse(store: Driver, { openAbove, ...options }: WhereE
 async function registryAbove(
   openAbove: WhereElseOptions['openAbove'],
   options: CallOptions,
+  isWanted: (identity: StoreIdentity) => boolean,
 ): Promise<string | undefined> {
   const above = await openAbove?.();
   if (above === undefined) {
@@ -51,7 +61,7 @@ async function registryAbove(
   }
   try {
     const { exists } = await findRegistryRoot(above, options);
-    return exists ? above.location : undefined;
+    return exists && isWanted(above.identity) ? above.location : undefined;
   } catch (error) {
     if (isDriverError(error) && error.code !== 'ABORTED') {
       return undefined;
@@ -78,10 +88,13 @@ async function searchBelow(
   store: Driver,
   top: readonly string[],
   options: CallOptions,
+  isWanted: (version2: string) => boolean,
 ): Promise<string | undefined> {
   if (store.findFolders !== undefined) {
     for await (const folder of store.findFolders('registry/v2/', { ...options, depthMax: DEPTH_MAX })) {
-      return folder;
+      if (isWanted(folder)) {
+        return folder;
+      }
     }
     return undefined;
   }
@@ -96,10 +109,11 @@ async function searchBelow(
       }
       const { folders } = await store.listFolder(folder, options);
       const root = rootWithin(folder, folders);
-      if (root !== undefined) {
+      if (root === undefined) {
+        next.push(...folders);
+      } else if (isWanted(root)) {
         return root;
       }
-      next.push(...folders);
     }
     level = next;
   }

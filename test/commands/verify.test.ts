@@ -80,6 +80,14 @@ describe('equal stores', () => {
 });
 
 describe('different stores', () => {
+  test('whose target is not where it was said to be, say where it is', async () => {
+    mkdirSync(join(pathOf('target'), 'new'));
+    const argv = [pathOf('source'), join(pathOf('target'), 'new'), '--no-progress'];
+    const { stdout, exitCode } = await runClass(Verify, argv, 'verify');
+    expect(exitCode).toBe(3);
+    expect(stdout).toContain(`The target has no docker/registry/v2/. One is at ${pathOf('target')}.`);
+  });
+
   test('are different in the first line, and end with 3; each difference is named', async () => {
     await target.write(currentKey('shop/web', '2.0'), Buffer.from(digestOfTag('1.0')));
     await target.delete([currentKey('tools/cli', 'latest')]);

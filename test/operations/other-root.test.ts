@@ -10,6 +10,7 @@ import { SafetyRefusal } from '../../src/operations/errors.ts';
 import { silentObserver } from '../../src/operations/observer.ts';
 import { assertRootIsDecided } from '../../src/operations/other-root.ts';
 import { assertRegistryRoot } from '../../src/operations/registry-root.ts';
+import { verify } from '../../src/operations/verify.ts';
 import { runMigrate } from '../support/migrating.ts';
 
 function registry(): MemoryDriver {
@@ -116,6 +117,39 @@ describe('check', () => {
     const decided = await refusalOf(check(container(openMemory(), registry(), true), options));
     expect(decided.code).toBe('NOT_A_REGISTRY');
     expect(decided.message).toContain('legacyrootprefix=true');
+  });
+});
+
+describe('verify', () => {
+  const options = { concurrency: 4, readData: undefined, observer: silentObserver };
+
+  it('says where a registry lies that is not where the target is said to be', async () => {
+    const target = container(openMemory(), registry(), true);
+    const { targetAdvice, verdict } = await verify(registry(), target, options);
+    expect(verdict).toBe('different');
+    expect(targetAdvice).toContain('keys begin with "/docker/registry/v2/"');
+    expect(targetAdvice).toContain('legacyrootprefix=true');
+  });
+
+  it('does not take the source for it', async () => {
+    const target = container(openMemory(), registry(), true);
+    const source = target.otherRoots?.[0]?.open() ?? target;
+    const { targetAdvice } = await verify(source, target, options);
+    expect(targetAdvice).toBe('It is empty: check the name, and that its disk is mounted.');
+  });
+
+  it('goes on where the target may not be looked around in', async () => {
+    const denied = new DriverError('PERMISSION_DENIED', 'No.', { driver: 'azure', operation: 'list' });
+    const other = openMemory({ objects: [['private/file', new Uint8Array(1)]] });
+    const target: Driver = {
+      ...other,
+      listFolder: (folder, callOptions) =>
+        folder === 'private/' ? Promise.reject(denied) : other.listFolder(folder, callOptions),
+    };
+    expect(await verify(registry(), target, options)).toMatchObject({
+      targetAdvice: undefined,
+      verdict: 'different',
+    });
   });
 });
 
