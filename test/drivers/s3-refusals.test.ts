@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { DriverErrorCode } from '../../src/drivers/errors.ts';
 import { toDriverError } from '../../src/drivers/s3/failures.ts';
-import { parseRefusal, parseRetryAfter, refusalError } from '../../src/drivers/s3/refusals.ts';
+import { parseRetryAfter } from '../../src/drivers/refused-answer.ts';
+import { parseRefusal, refusalError } from '../../src/drivers/s3/refusals.ts';
 
 const place = { bucket: 'my-bucket', endpoint: 'https://store.example', region: 'us-east-1' };
 const details = { driver: 's3', operation: 'write', key: 'a/key' };

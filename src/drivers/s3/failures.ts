@@ -1,5 +1,6 @@
 import { DriverError, type DriverErrorDetails } from '../errors.ts';
-import { parseRetryAfter, refusalError, type Refusal, type S3Place } from './refusals.ts';
+import { parseRetryAfter } from '../refused-answer.ts';
+import { refusalError, type Refusal, type S3Place } from './refusals.ts';
 
 /**
  * Turns whatever undici or the SDK threw into a DriverError. One that is a DriverError already stays what it is.

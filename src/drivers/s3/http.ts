@@ -3,7 +3,8 @@ import type { DriverErrorDetails } from '../errors.ts';
 import type { S3Options } from '../s3.ts';
 import type { S3Connection } from './connection.ts';
 import { toDriverError } from './failures.ts';
-import { allowManyListeners } from './interruptible.ts';
+import { allowManyListeners } from '../interruptible.ts';
+import { readErrorText } from '../refused-answer.ts';
 import { encodeKey, encodeQueryValue } from './keys.ts';
 import { parseRefusal, refusalError } from './refusals.ts';
 import { openSigner } from './signing.ts';
@@ -99,7 +100,11 @@ export function openS3Http(connection: S3Connection, options: S3Options): S3Http
       hasSucceeded = true;
       return answer;
     }
-    const refusal = parseRefusal(answer.statusCode, answer.headers, await readErrorText(answer));
+    const refusal = parseRefusal(
+      answer.statusCode,
+      answer.headers,
+      await readErrorText(answer.body as AsyncIterable<Uint8Array>),
+    );
     throw refusalError(place, refusal, details);
   }
 
@@ -150,24 +155,4 @@ function amzDate(): string {
     dateText = new Date(second * 1000).toISOString().replaceAll(/[:-]|\.\d{3}/g, '');
   }
   return dateText;
-}
-
-const MAX_ERROR_BYTES = 64 * 1024;
-
-/** The error document, or as much of it as came: the status alone says enough when the connection breaks here. */
-async function readErrorText(answer: S3Answer): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
-      chunks.push(chunk);
-      size += chunk.byteLength;
-      if (size > MAX_ERROR_BYTES) {
-        break;
-      }
-    }
-  } catch {
-    // The refusal is what is reported, not that its explanation broke off.
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }

@@ -1,4 +1,4 @@
-import { decodeXmlText, elementText } from './xml.ts';
+import { decodeXmlText, elementText } from '../xml.ts';
 
 /** One page of ListObjectsV2, with keys as the bucket has them. */
 export interface ListingPage {

@@ -1,4 +1,5 @@
-import { decodeXmlText, elementText } from './xml.ts';
+import { decodeXmlText, elementText } from '../xml.ts';
+import { parseRetryAfter } from '../refused-answer.ts';
 import { DriverError, type DriverErrorCode, type DriverErrorDetails } from '../errors.ts';
 
 /** Where a request went, in the words of messages. */
@@ -32,15 +33,6 @@ export function parseRefusal(status: number, headers: Headers, body: string): Re
     region: headerText(headers, 'x-amz-bucket-region') ?? errorElement(body, 'Region'),
     retryAfterMs: parseRetryAfter(headerText(headers, 'retry-after')),
   };
-}
-
-/** Retry-After in seconds or as a date (RFC 9110, section 10.2.3), as milliseconds from now. */
-export function parseRetryAfter(value: string | undefined, nowMs = Date.now()): number | undefined {
-  if (value === undefined) {
-    return undefined;
-  }
-  const waitMs = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - nowMs;
-  return Number.isFinite(waitMs) ? Math.max(0, waitMs) : undefined;
 }
 
 /** The error for a refusal: its code for programs, and a sentence that names the way out for people. */

@@ -3,7 +3,7 @@ import type { S3Options } from '../s3.ts';
 import type { S3Connection } from './connection.ts';
 import { toDriverError } from './failures.ts';
 import type { S3Http } from './http.ts';
-import { allowManyListeners } from './interruptible.ts';
+import { allowManyListeners } from '../interruptible.ts';
 
 /** What the parts of the S3 driver share: one opened bucket. */
 export interface S3Store {

@@ -4,7 +4,7 @@ import { bodySizeBytes, provenBody } from '../body.ts';
 import type { Body, WriteOptions } from '../driver.ts';
 import { DriverError, isDriverError, type DriverErrorDetails } from '../errors.ts';
 import { toDriverError } from './failures.ts';
-import { allowManyListeners, interruptible } from './interruptible.ts';
+import { allowManyListeners, interruptible } from '../interruptible.ts';
 import { objectParameters } from './object-settings.ts';
 import { describeCall, fittingPartBytes, leftoverError, type S3Store } from './store.ts';
 

@@ -4,7 +4,7 @@ import type { Body, StreamBody, WriteOptions } from '../driver.ts';
 import { DriverError, isDriverError, type DriverErrorDetails } from '../errors.ts';
 import { toDriverError } from './failures.ts';
 import { UNSIGNED_PAYLOAD } from './http.ts';
-import { interruptible } from './interruptible.ts';
+import { interruptible } from '../interruptible.ts';
 import { toStoredKey } from './keys.ts';
 import { describeCall, MIB, type S3Store } from './store.ts';
 import { uploadInParts } from './upload.ts';

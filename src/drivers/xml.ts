@@ -1,6 +1,6 @@
 /**
  * The text between the first `<name>` and its end tag, entities undecoded, or undefined when there is none.
- * Enough for the flat documents that S3 answers with: in XML, a raw `<` is never part of a value.
+ * Enough for the flat documents with which S3 and Azure refuse: in XML, a raw `<` is never part of a value.
  */
 export function elementText(xml: string, name: string): string | undefined {
   const open = `<${name}>`;

@@ -1,0 +1,32 @@
+/** An error document is short; what goes on beyond this is none. */
+const MAX_ERROR_BYTES = 64 * 1024;
+
+/**
+ * The body of an answer that refuses, or as much of it as came: the status alone says enough when the connection
+ * breaks here.
+ */
+export async function readErrorText(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of body) {
+      chunks.push(chunk);
+      size += chunk.byteLength;
+      if (size > MAX_ERROR_BYTES) {
+        break;
+      }
+    }
+  } catch {
+    // The refusal is what is reported, not that its explanation broke off.
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Retry-After in seconds or as a date (RFC 9110, section 10.2.3), as milliseconds from now. */
+export function parseRetryAfter(value: string | undefined, nowMs = Date.now()): number | undefined {
+  if (value === undefined) {
+    return undefined;
+  }
+  const waitMs = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - nowMs;
+  return Number.isFinite(waitMs) ? Math.max(0, waitMs) : undefined;
+}
