@@ -36,7 +36,7 @@ export interface Driver {
    * A prefix under which there is nothing gives no batch.
    * @throws DriverError STORE_NOT_FOUND when the bucket, container or root folder does not exist.
    */
-  list(prefix: string, options?: CallOptions): AsyncIterable<ObjectStat[]>;
+  list(prefix: string, options?: ListOptions): AsyncIterable<ObjectStat[]>;
 
   /**
    * One level: the objects directly in `folder` and the names of the folders in it.
@@ -127,6 +127,27 @@ export interface OtherRoot {
 
 export interface CallOptions {
   signal?: AbortSignal | undefined;
+}
+
+export interface ListOptions extends CallOptions {
+  /**
+   * Folders of which the caller needs no more than one file, whose name it knows. What else lies in them may be
+   * left out of the listing, and nothing beside: a filesystem then asks for the file, and need not read the folder.
+   * Other stores ignore it.
+   */
+  leaves?: readonly LeafFolders[] | undefined;
+}
+
+/** Some folders of the same kind. Plain data, which can be handed to another thread. */
+export interface LeafFolders {
+  /** What the key of the folder that holds them looks like; it ends in `/`. */
+  parent: RegExp;
+  /** What the names of the folders themselves look like, each ending in `/`. */
+  name: RegExp;
+  /** The file that the caller needs. Where it is missing, or no plain file, the folder is listed whole. */
+  file: string;
+  /** A folder that holds any of these, too, is listed whole. */
+  unless: readonly string[];
 }
 
 export interface WriteOptions extends CallOptions {

@@ -4,13 +4,21 @@ import { resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import { provenBody, throwIfAborted } from './body.ts';
-import type { Body, CallOptions, DeleteFailure, Driver, ObjectStat, WriteOptions } from './driver.ts';
+import type {
+  Body,
+  CallOptions,
+  DeleteFailure,
+  Driver,
+  ListOptions,
+  ObjectStat,
+  WriteOptions,
+} from './driver.ts';
 import { DriverError } from './errors.ts';
 import { filesystemError, systemCode } from './filesystem/errors.ts';
 import { findFolders } from './filesystem/find-folders.ts';
 import { probeFolder } from './filesystem/probe.ts';
 import { openSmallReader } from './filesystem/read-small.ts';
-import { listOneFolder, walkFiles } from './filesystem/walk.ts';
+import { listOneFolder, walkFiles, type Walk } from './filesystem/walk.ts';
 import { openWriter } from './filesystem/write.ts';
 
 export interface FilesystemOptions {
@@ -20,8 +28,9 @@ export interface FilesystemOptions {
   location?: string;
 }
 
-/** Small enough that one batch blocks the event loop for about 10 ms on a local disk. */
-const BATCH_SIZE = 500;
+/** Small enough that one page blocks the event loop for at most 10 ms on a local disk. */
+const PAGE_SIZE = 500;
+const NO_FILES: Walk = { nextPage: () => [] };
 const READ_CHUNK_BYTES = 1024 * 1024;
 const COMPONENT_MAX_BYTES = 255;
 const DELETES_AT_ONCE = 16;
@@ -53,21 +62,19 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
     }
   }
 
-  async function* list(prefix: string, { signal }: CallOptions = {}): AsyncGenerator<ObjectStat[]> {
+  async function* list(prefix: string, { signal, leaves }: ListOptions = {}): AsyncGenerator<ObjectStat[]> {
     throwIfAborted(signal, describe('list', prefix));
-    let batch: ObjectStat[] = [];
-    for (const object of isPlainPrefix(prefix) ? walkFiles(root, prefix) : []) {
-      batch.push(object);
-      if (batch.length === BATCH_SIZE) {
-        yield batch;
-        batch = [];
-        await setImmediate();
-        throwIfAborted(signal, describe('list', prefix));
-      }
+    const walk = isPlainPrefix(prefix) ? walkFiles(root, prefix, { leaves }) : NO_FILES;
+    let page = walk.nextPage(PAGE_SIZE);
+    while (page.length === PAGE_SIZE) {
+      yield page;
+      await setImmediate();
+      throwIfAborted(signal, describe('list', prefix));
+      page = walk.nextPage(PAGE_SIZE);
     }
     assertRootUnchanged('list');
-    if (batch.length > 0) {
-      yield batch;
+    if (page.length > 0) {
+      yield page;
     }
   }
 

@@ -17,6 +17,13 @@ export function compareKeys(left: string, right: string): number {
   return left.length - right.length;
 }
 
+/** Sorts in place, as `compareKeys` does; natively, where JavaScript's own order is the same. */
+export function sortKeys(keys: string[]): string[] {
+  return keys.some((key) => ABOVE_SURROGATES.test(key)) ? keys.sort(compareKeys) : keys.sort();
+}
+
+const ABOVE_SURROGATES = /[\ud800-\uffff]/;
+
 /** Moves surrogates above every other code unit, which is where their UTF-8 form sorts. */
 function codePointRank(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;

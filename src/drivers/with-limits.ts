@@ -1,5 +1,13 @@
 import { bodySizeBytes } from './body.ts';
-import type { Body, CallOptions, CopySource, Driver, PendingUpload, WriteOptions } from './driver.ts';
+import type {
+  Body,
+  CallOptions,
+  CopySource,
+  Driver,
+  ListOptions,
+  PendingUpload,
+  WriteOptions,
+} from './driver.ts';
 import type { DriverErrorDetails } from './errors.ts';
 import type { ProbeOptions } from './probe.ts';
 import { createLimiter, type Limiter, type LimiterOptions } from './limiter.ts';
@@ -86,7 +94,7 @@ export function withLimits(driver: Driver, options: LimitsOptions): Driver {
           })),
         }),
 
-    list: (prefix: string, callOptions: CallOptions = {}) =>
+    list: (prefix: string, callOptions: ListOptions = {}) =>
       countedPages(driver.list(prefix, callOptions), 'list', prefix, callOptions),
 
     async listFolder(folder: string, callOptions: CallOptions = {}) {

@@ -5,6 +5,7 @@ import type {
   CopySource,
   DeleteFailure,
   Driver,
+  ListOptions,
   ObjectStat,
   PendingUpload,
   WriteOptions,
@@ -78,7 +79,7 @@ export function withRetry(driver: Driver, options: RetryOptions = {}): Driver {
           })),
         }),
 
-    async *list(prefix: string, callOptions: CallOptions = {}) {
+    async *list(prefix: string, callOptions: ListOptions = {}) {
       const attempts = retry.begin('list', prefix, callOptions.signal);
       let last: string | undefined;
       let checkOrder = ascending(driver, prefix);

@@ -1,4 +1,4 @@
-import type { CallOptions, Driver, ObjectStat } from '../drivers/driver.ts';
+import type { CallOptions, Driver, LeafFolders, ObjectStat } from '../drivers/driver.ts';
 import { march, type Pair } from './march.ts';
 import type { Shard } from './shards.ts';
 
@@ -7,6 +7,8 @@ export type Side = 'source' | 'target';
 export interface MarchShardOptions extends CallOptions {
   /** Told which side's listing failed, before the error goes up. */
   onFailure?: (side: Side) => void;
+  /** Of these folders at the source only the one file is needed. The target is always listed in full. */
+  sourceLeaves?: readonly LeafFolders[] | undefined;
 }
 
 /**
@@ -17,16 +19,21 @@ export function marchShard(
   source: Driver,
   target: Driver,
   { prefix, inSource, inTarget }: Shard,
-  { signal, onFailure }: MarchShardOptions,
+  { signal, onFailure, sourceLeaves }: MarchShardOptions,
 ): AsyncGenerator<Pair[]> {
-  return march(list(source, inSource, 'source'), list(target, inTarget, 'target'));
+  return march(list(source, inSource, 'source', sourceLeaves), list(target, inTarget, 'target'));
 
-  async function* list(store: Driver, isThere: boolean, side: Side): AsyncGenerator<ObjectStat[]> {
+  async function* list(
+    store: Driver,
+    isThere: boolean,
+    side: Side,
+    leaves?: readonly LeafFolders[],
+  ): AsyncGenerator<ObjectStat[]> {
     if (!isThere) {
       return;
     }
     try {
-      yield* store.list(prefix, { signal });
+      yield* store.list(prefix, { signal, leaves });
     } catch (error) {
       onFailure?.(side);
       throw error;

@@ -1,39 +1,112 @@
-import { readdirSync, statSync, lstatSync, type Dirent, type Stats } from 'node:fs';
-import type { FolderListing, ObjectStat } from '../driver.ts';
+import { lstatSync, readdirSync, statSync, type Dirent, type Stats } from 'node:fs';
+import type { FolderListing, LeafFolders, ObjectStat } from '../driver.ts';
 import { DriverError } from '../errors.ts';
-import { compareKeys } from '../keys.ts';
+import { compareKeys, sortKeys } from '../keys.ts';
 import { filesystemError, systemCode } from './errors.ts';
 
 /**
- * Walks a folder tree in key order. The calls are synchronous on purpose: readdirSync and lstatSync
- * cost a fifth of their asynchronous forms per file (10-17 us against 74-91 us on 150,000 files).
+ * Walks a folder tree in key order, a page at a time. The calls are synchronous on purpose: readdirSync and
+ * lstatSync cost a fifth of their asynchronous forms per file (10-17 us against 74-91 us on 150,000 files).
+ * A leaf folder, of which the caller needs one file, is not read: 6 us a file against 19 us on 27,000 blobs.
  *
  * Whatever hides files (an unreadable folder, a dangling or circular link, a name that is not UTF-8)
  * is thrown. A file or folder that vanishes between two calls is an absence: a live registry deletes uploads.
  */
 
-interface Entry {
-  /** With a trailing `/` for a folder, so that sorting names sorts keys: `a-b/` comes before `a/`. */
-  name: string;
-  isLink: boolean;
-  stats: Stats | undefined;
+export interface WalkOptions {
+  leaves?: readonly LeafFolders[] | undefined;
+  /** Only keys that come after this one. */
+  after?: string | undefined;
 }
 
-/** Yields every file whose key starts with `prefix`, ascending by key bytes. `root` ends in `/`. */
-export function* walkFiles(root: string, prefix: string): Generator<ObjectStat> {
-  const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
-  yield* walkFolder(root, folder, prefix.slice(folder.length), []);
+export interface Walk {
+  /** The next so many files, or fewer at the end: then there are no more. */
+  nextPage(size: number): ObjectStat[];
+}
+
+/** A folder that is being gone through. */
+interface Level {
+  /** Its key: '' or ending in `/`. */
+  folder: string;
+  entries: Entries;
+  /** Which folders in it are leaves. */
+  leaf: LeafFolders | undefined;
+  next: number;
+}
+
+interface Entries {
+  /** Ascending. Those of folders end in `/`, so that sorting names sorts keys: `a-b/` comes before `a/`. */
+  names: string[];
+  /** What symbolic links lead to; undefined where there are none. */
+  links: Map<string, Stats> | undefined;
+}
+
+/** Begins a walk over every file whose key starts with `prefix`, ascending by key bytes. `root` ends in `/`. */
+export function walkFiles(root: string, prefix: string, { leaves = [], after = '' }: WalkOptions = {}): Walk {
+  const top = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+  const levels: Level[] = [];
+  enter(top, prefix.slice(top.length));
+  return { nextPage };
+
+  function nextPage(size: number): ObjectStat[] {
+    const page: ObjectStat[] = [];
+    for (let level = levels.at(-1); level !== undefined && page.length < size; level = levels.at(-1)) {
+      const name = level.entries.names[level.next];
+      if (name === undefined) {
+        levels.pop();
+        continue;
+      }
+      level.next += 1;
+      const found = look(level, name);
+      if (found !== undefined) {
+        page.push(found);
+      }
+    }
+    return page;
+  }
+
+  /** Gives the file that an entry is, or goes down into the folder that it is. */
+  function look({ folder, entries, leaf }: Level, name: string): ObjectStat | undefined {
+    const key = folder + name;
+    const link = entries.links?.get(name);
+    if (!name.endsWith('/')) {
+      return describeFile(root, key, link);
+    }
+    if (link !== undefined) {
+      refuseCircle(root, key, link, levels);
+    } else if (leaf?.name.test(name) === true && !after.startsWith(key)) {
+      const found = describeLeaf(root, key, leaf);
+      if (found !== undefined) {
+        return found;
+      }
+    }
+    enter(key, '');
+    return undefined;
+  }
+
+  function enter(folder: string, namePrefix: string): void {
+    const entries = readEntries(root, folder);
+    const isPassed = (name: string) => comesBefore(folder + name, after);
+    if (namePrefix !== '') {
+      entries.names = entries.names.filter((name) => name.startsWith(namePrefix));
+    }
+    if (after.startsWith(folder)) {
+      entries.names = entries.names.filter((name) => !isPassed(name));
+    }
+    levels.push({ folder, entries, leaf: leaves.find(({ parent }) => parent.test(folder)), next: 0 });
+  }
 }
 
 /** One level of the tree: the files in `folder` and its folders, both ascending. */
 export function listOneFolder(root: string, folder: string): FolderListing {
   const listing: FolderListing = { folders: [], objects: [] };
-  for (const entry of readEntries(root, folder)) {
-    if (entry.name.endsWith('/')) {
-      listing.folders.push(folder + entry.name);
+  const { names, links } = readEntries(root, folder);
+  for (const name of names) {
+    if (name.endsWith('/')) {
+      listing.folders.push(folder + name);
       continue;
     }
-    const object = describeFile(root, folder + entry.name, entry.stats);
+    const object = describeFile(root, folder + name, links?.get(name));
     if (object !== undefined) {
       listing.objects.push(object);
     }
@@ -41,79 +114,54 @@ export function listOneFolder(root: string, folder: string): FolderListing {
   return listing;
 }
 
-function* walkFolder(
-  root: string,
-  folder: string,
-  namePrefix: string,
-  ancestors: string[],
-): Generator<ObjectStat> {
-  for (const entry of readEntries(root, folder)) {
-    if (!entry.name.startsWith(namePrefix) && !namePrefix.startsWith(entry.name)) {
-      continue;
-    }
-    const key = folder + entry.name;
-    if (entry.name.endsWith('/')) {
-      if (entry.isLink) {
-        refuseCircle(root, key, [...ancestors, folder]);
-      }
-      yield* walkFolder(root, key, '', [...ancestors, folder]);
-      continue;
-    }
-    const object = entry.name.startsWith(namePrefix) ? describeFile(root, key, entry.stats) : undefined;
-    if (object !== undefined) {
-      yield object;
-    }
-  }
+/** Whether a file, or all files in a folder, were passed when the walk stood at `after`. */
+function comesBefore(key: string, after: string): boolean {
+  return compareKeys(key, after) <= 0 && !(key.endsWith('/') && after.startsWith(key));
 }
 
-function readEntries(root: string, folder: string): Entry[] {
+function readEntries(root: string, folder: string): Entries {
   let found: Dirent[];
   try {
     found = readdirSync(root + folder, { withFileTypes: true });
   } catch (error) {
     // ENOTDIR: what the caller took for a folder is a file, so no key starts with `folder`.
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') {
-      return [];
+      return { names: [], links: undefined };
     }
     throw filesystemError(error, 'list', root + folder, folder);
   }
-  const entries = found.flatMap((dirent) => classify(root, folder, dirent) ?? []);
-  return entries.sort((first, second) => compareKeys(first.name, second.name));
+  const names: string[] = [];
+  let links: Entries['links'];
+  for (const entry of found) {
+    const { name } = entry;
+    if (name.includes('\uFFFD')) {
+      throw listingError(
+        `${root}${folder} holds a name that is not valid UTF-8 (${JSON.stringify(name)}): rename it.`,
+        folder,
+      );
+    }
+    if (entry.isFile()) {
+      names.push(name);
+    } else if (entry.isDirectory()) {
+      names.push(`${name}/`);
+    } else {
+      const stats = followedStats(root, folder + name, entry.isSymbolicLink());
+      if (stats !== undefined) {
+        const sorted = stats.isDirectory() ? `${name}/` : name;
+        links ??= new Map();
+        links.set(sorted, stats);
+        names.push(sorted);
+      }
+    }
+  }
+  return { names: sortKeys(names), links };
 }
 
-function classify(root: string, folder: string, dirent: Dirent): Entry | undefined {
-  const { name } = dirent;
-  if (name.includes('\uFFFD')) {
-    throw listingError(
-      `${root}${folder} holds a name that is not valid UTF-8 (${JSON.stringify(name)}): rename it.`,
-      folder,
-    );
-  }
-  if (dirent.isFile()) {
-    return { name, isLink: false, stats: undefined };
-  }
-  if (dirent.isDirectory()) {
-    return { name: `${name}/`, isLink: false, stats: undefined };
-  }
-  const stats = followedStats(root, folder + name, dirent.isSymbolicLink());
-  if (stats === undefined) {
-    return undefined;
-  }
-  if (stats.isDirectory()) {
-    return { name: `${name}/`, isLink: dirent.isSymbolicLink(), stats: undefined };
-  }
-  if (stats.isFile()) {
-    return { name, isLink: dirent.isSymbolicLink(), stats };
-  }
-  throw listingError(
-    `${root}${folder}${name} is neither a file nor a folder: move it out of the registry's storage.`,
-    folder,
-  );
-}
-
+/** What an entry that is neither a file nor a folder leads to; undefined when it vanished. */
 function followedStats(root: string, key: string, isLink: boolean): Stats | undefined {
+  let stats: Stats;
   try {
-    return statSync(root + key);
+    stats = statSync(root + key);
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') {
       throw filesystemError(error, 'list', root + key, key);
@@ -126,16 +174,23 @@ function followedStats(root: string, key: string, isLink: boolean): Stats | unde
     }
     return undefined;
   }
+  if (!stats.isDirectory() && !stats.isFile()) {
+    const folder = key.slice(0, key.lastIndexOf('/') + 1);
+    throw listingError(
+      `${root}${key} is neither a file nor a folder: move it out of the registry's storage.`,
+      folder,
+    );
+  }
+  return stats;
 }
 
 function isStillThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
-function refuseCircle(root: string, key: string, ancestors: string[]): void {
-  const target = statSync(root + key);
-  for (const ancestor of ancestors) {
-    const stats = statSync(root + ancestor);
+function refuseCircle(root: string, key: string, target: Stats, levels: readonly Level[]): void {
+  for (const { folder } of levels) {
+    const stats = statSync(root + folder);
     if (stats.ino === target.ino && stats.dev === target.dev) {
       throw listingError(`${root}${key} is a symbolic link to a folder that holds it: remove the link.`, key);
     }
@@ -152,6 +207,26 @@ function describeFile(root: string, key: string, known: Stats | undefined): Obje
     }
   }
   return stats === undefined ? undefined : { key, sizeBytes: stats.size, modifiedAtMs: stats.mtimeMs };
+}
+
+/**
+ * The one file of a leaf folder. Undefined where anything is not as expected: reading the folder then tells what
+ * there is, or why it cannot be told.
+ */
+function describeLeaf(root: string, folder: string, { file, unless }: LeafFolders): ObjectStat | undefined {
+  const path = root + folder;
+  try {
+    const stats = lstatSync(path + file, { throwIfNoEntry: false });
+    if (stats?.isFile() !== true || unless.some((name) => isStillThere(path + name))) {
+      return undefined;
+    }
+    return { key: folder + file, sizeBytes: stats.size, modifiedAtMs: stats.mtimeMs };
+  } catch (error) {
+    if (systemCode(error) === undefined) {
+      throw error;
+    }
+    return undefined;
+  }
 }
 
 function listingError(message: string, key: string): DriverError {

@@ -1,6 +1,7 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Driver, ObjectStat } from '../../drivers/driver.ts';
 import { isDriverError } from '../../drivers/errors.ts';
+import { LEAF_FOLDERS } from '../../layout/leaf-folders.ts';
 import { copyRank, contentNamed } from '../../layout/order.ts';
 import { fromRepository, parsePath, type RegistryPath } from '../../layout/paths.ts';
 import { sameContent } from '../compare.ts';
@@ -46,6 +47,8 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
   const { concurrency, signal, observer } = options;
   const plan = emptyPlan(options.selects !== undefined);
   const tagReads = pLimit(concurrency);
+  // What lies beside a link or a blob's data at the source is left there, and need not be found.
+  const sourceLeaves = options.includeForeign ? undefined : LEAF_FOLDERS;
   const selected: SelectedBlobs | undefined = options.selects === undefined ? undefined : new Set();
   observer.phase('listing');
   try {
@@ -81,7 +84,7 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
   }
 
   async function scanBlobs(shard: Shard): Promise<void> {
-    for await (const pairs of marchShard(source, target, shard, { signal })) {
+    for await (const pairs of marchShard(source, target, shard, { signal, sourceLeaves })) {
       for (const pair of pairs) {
         await place(pair, parsePath(pair.key), undefined);
       }
@@ -92,7 +95,7 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
   /** A repository's own keys stand together in the listing, so a plan is complete when another name begins. */
   async function scanRepositories(shard: Shard): Promise<void> {
     let current: RepositoryScan | undefined;
-    for await (const pairs of marchShard(source, target, shard, { signal })) {
+    for await (const pairs of marchShard(source, target, shard, { signal, sourceLeaves })) {
       const parsed = await parsePairs(pairs, tagReads);
       for (const { pair, path, tagMoved } of parsed) {
         const repository = fromRepository(path);
