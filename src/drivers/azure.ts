@@ -20,7 +20,7 @@ import { blobNameOf } from './azure/keys.ts';
 import { listBlobs, listLevel, statOf } from './azure/list.ts';
 import { readBlob, readSmallBlob } from './azure/read.ts';
 import { probeContainer } from './azure/probe.ts';
-import { sdkRequests } from './azure/requests.ts';
+import { openRequests } from './azure/requests.ts';
 import { describeAccount } from './azure/settings.ts';
 import { writeBlob } from './azure/write.ts';
 
@@ -35,7 +35,7 @@ export interface AzureOptions extends AzureCredentialOptions {
   singlePutMaxBytes?: number | undefined;
   /** Blobs in one page of a listing, at most 5000, which is the default. */
   listPageSize?: number | undefined;
-  /** Connections at once. Default 64. */
+  /** Connections at once, for the hot path and for the SDK each. Default 64. */
   connections?: number | undefined;
   /** Called each time this driver itself tried something again: a download that broke off and was resumed. */
   onRetry?: (() => void) | undefined;
@@ -53,6 +53,10 @@ const maxBlocksInFlight = 16;
 /**
  * Opens a container of Azure Blob Storage (or Azurite) as a store. Sends nothing yet.
  *
+ * PUT of what goes as one, GET, HEAD and listings are sent without the SDK and never repeated; a retrying wrapper
+ * comes above. The SDK does blobs in blocks, copies inside the service, batch deletes and probes, and is loaded by
+ * the first of them.
+ *
  * Azure proves no SHA-256, so content is hashed on the way and published only when it matched.
  * Unfinished blocks cannot be dropped one by one, so `listUploads` is not offered (see `writeBlob`).
  * @throws DriverError UNAUTHENTICATED when no usable credential was given; STORE_NOT_FOUND for an impossible container name.
@@ -61,12 +65,12 @@ export async function openAzure(options: AzureOptions): Promise<Driver> {
   const { connections = 64, onRetry } = options;
   const { partSizeBytes = 8 * mebibyte, singlePutMaxBytes = 8 * mebibyte, listPageSize = 5000 } = options;
   const connection = await connect({ ...options, connections });
-  const { client, place } = connection;
-  const requests = sdkRequests(client);
+  const { http, place, sdk } = connection;
+  const requests = openRequests(http, options.container);
   const reading = { requests, place, onRetry };
   const blockLimit = pLimit(maxBlocksInFlight);
-  const writing = { client, requests, place, singlePutMaxBytes, blockBytes: partSizeBytes, blockLimit };
-  const deleteBlobs = blobDeleter(client, place);
+  const writing = { sdk, requests, place, singlePutMaxBytes, blockBytes: partSizeBytes, blockLimit };
+  const deleteBlobs = blobDeleter(connection);
   const copyBlob = blobCopier(connection);
 
   return {
@@ -152,7 +156,7 @@ export async function openAzure(options: AzureOptions): Promise<Driver> {
 
       describe: ({ signal }: CallOptions = {}) => describeAccount(connection, signal),
 
-      probe: (probing) => probeContainer({ client, place, options, root }, probing),
+      probe: (probing) => probeContainer({ sdk, place, options, root }, probing),
 
       async close() {
         connection.close();

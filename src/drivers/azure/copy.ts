@@ -2,10 +2,10 @@ import type { BlockBlobClient, HttpAuthorization } from '@azure/storage-blob';
 import { throwIfAborted } from '../body.ts';
 import type { CopySource } from '../driver.ts';
 import { DriverError } from '../errors.ts';
-import type { AzureConnection, AzureCopySource } from './connection.ts';
+import type { AzureCopySource } from './sdk.ts';
 import { azureError, statusOf, type AzureCall } from './errors.ts';
 import { withSignal } from './requests.ts';
-import { blockIds, commitBlocks, replacingOtherTypes } from './write.ts';
+import { blockIds, commitBlocks, replacingOtherTypes, type AzureTarget } from './write.ts';
 
 const mebibyte = 1024 * 1024;
 /** Limits of one request: REST reference, "Put Blob From URL" and "Copy Blob From URL". */
@@ -21,16 +21,14 @@ const copyBlockBytes = 256 * mebibyte;
  * - where Put Blob From URL is unknown (Azurite), by Copy Blob From URL, up to 256 MiB.
  * The asynchronous Copy Blob is not used: while it is pending or after it failed, readers see the target incomplete.
  */
-export function blobCopier(
-  { client, place, clientOf, copySource }: AzureConnection,
-  maxPutBytes = maxPutFromUrlBytes,
-) {
+export function blobCopier({ sdk, place }: AzureTarget, maxPutBytes = maxPutFromUrlBytes) {
   let hasPutFromUrl = true;
 
   return async (source: CopySource, name: string, call: AzureCall): Promise<void> => {
     throwIfAborted(call.signal, { driver: 'azure', operation: 'copyFrom', key: call.key ?? '' });
-    const target = client.getBlockBlobClient(name);
     const copy = async (): Promise<void> => {
+      const { client, copySource } = await sdk();
+      const target = client.getBlockBlobClient(name);
       const from = await copySource(source.identity.container, source.identity.root + source.key);
       if (source.sizeBytes > maxPutBytes) {
         await copyByBlocks(source, from, name, call);
@@ -50,7 +48,7 @@ export function blobCopier(
       }
       await copyFromUrl(source, from, target, call.signal);
     };
-    await replacingOtherTypes({ client, place }, name, call, copy, async () => {});
+    await replacingOtherTypes({ sdk, place }, name, call, copy, async () => {});
   };
 
   async function copyByBlocks(
@@ -59,6 +57,7 @@ export function blobCopier(
     name: string,
     call: AzureCall,
   ): Promise<void> {
+    const { client } = await sdk();
     const target = client.getBlockBlobClient(name);
     const nextBlockId = blockIds();
     const ids: string[] = [];
@@ -75,10 +74,11 @@ export function blobCopier(
     // The SDK offers no source condition for Put Block From URL, so the source is asked for once all was copied:
     // its ETag is still the one of the listing, so it never changed meanwhile.
     await requireUnchanged(source, call);
-    await commitBlocks({ client, place }, name, ids, call);
+    await commitBlocks({ sdk, place }, name, ids, call);
   }
 
   async function requireUnchanged({ identity, key, etag }: CopySource, call: AzureCall): Promise<void> {
+    const { clientOf } = await sdk();
     const blob = clientOf(identity.container).getBlobClient(identity.root + key);
     await blob.getProperties({ conditions: { ifMatch: `"${etag}"` }, ...withSignal(call.signal) });
   }

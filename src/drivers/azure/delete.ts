@@ -1,10 +1,11 @@
-import type { BatchSubResponse, ContainerClient } from '@azure/storage-blob';
+import type { BatchSubResponse } from '@azure/storage-blob';
 import pLimit from 'p-limit';
 import type { DeleteFailure } from '../driver.ts';
 import type { DriverError } from '../errors.ts';
 import { throwIfAborted } from '../body.ts';
-import { azureError, azureFailureError, statusOf, type AzureCall, type AzurePlace } from './errors.ts';
+import { azureError, azureFailureError, statusOf, type AzureCall } from './errors.ts';
 import { withSignal } from './requests.ts';
+import type { AzureTarget } from './write.ts';
 
 /** Most requests in one Blob Batch (REST reference, "Blob Batch"). */
 export const batchSize = 256;
@@ -20,7 +21,7 @@ interface Target {
  * with 500 does so for this group, and for good the second time in a row (Azurite 3.35 fails so on every
  * batch under a SAS: it lacks that operation in its table of SAS permissions).
  */
-export function blobDeleter(client: ContainerClient, place: AzurePlace) {
+export function blobDeleter({ sdk, place }: AzureTarget) {
   let refusals = 0;
   // Of the driver and not of a call: what bounds requests must hold over all calls.
   const limit = pLimit(32);
@@ -47,6 +48,7 @@ export function blobDeleter(client: ContainerClient, place: AzurePlace) {
     call: AzureCall,
   ): Promise<BatchSubResponse[] | undefined> {
     try {
+      const { client } = await sdk();
       const blobs = group.map(({ name }) => client.getBlobClient(name));
       const { subResponses } = await client
         .getBlobBatchClient()
@@ -89,6 +91,7 @@ export function blobDeleter(client: ContainerClient, place: AzurePlace) {
 
   async function deleteOne({ key, name }: Target, call: AzureCall): Promise<DeleteFailure[]> {
     try {
+      const { client } = await sdk();
       await client.getBlobClient(name).delete({ deleteSnapshots: 'include', ...withSignal(call.signal) });
       return [];
     } catch (error) {

@@ -1,4 +1,5 @@
 import { DriverError, type DriverErrorDetails } from '../errors.ts';
+import { parseRetryAfter } from '../refused-answer.ts';
 import { explain } from './explain.ts';
 
 /** Where a call went, for messages. Holds no secret. */
@@ -26,6 +27,24 @@ export interface AzureFailure {
   /** The first line of the message, without query strings. */
   message: string;
   retryAfterMs?: number | undefined;
+}
+
+/** What the service answered instead of doing what it was asked, by the hot path. Holds nothing of the request. */
+export class AzureRefusal extends Error {
+  override readonly name = 'AzureRefusal';
+  readonly failure: AzureFailure;
+
+  constructor(answer: {
+    status: number;
+    code: string | undefined;
+    message: string;
+    header: (name: string) => string | undefined;
+  }) {
+    const message = withoutSecrets(answer.message);
+    super(message);
+    const { status, code } = answer;
+    this.failure = { status, code, name: this.name, message, retryAfterMs: retryAfterMs(answer.header) };
+  }
 }
 
 /**
@@ -72,8 +91,11 @@ export function statusOf(error: unknown): number | undefined {
   return typeof status === 'number' ? status : undefined;
 }
 
-/** Reads an SDK error (a `RestError`), a Node error or an `@azure/identity` error as plain values. */
+/** Reads an SDK error (a `RestError`), an error of Node or undici, or an `@azure/identity` error as plain values. */
 function azureFailure(error: unknown): AzureFailure {
+  if (error instanceof AzureRefusal) {
+    return error.failure;
+  }
   const response = read(error, 'response');
   const codes = [
     header(response, 'x-ms-error-code'),
@@ -86,7 +108,7 @@ function azureFailure(error: unknown): AzureFailure {
     code: codes.find((code): code is string => typeof code === 'string' && code !== ''),
     name: error instanceof Error ? error.name : 'Error',
     message: withoutSecrets(error instanceof Error ? error.message : String(error)),
-    retryAfterMs: retryAfterMs(response),
+    retryAfterMs: retryAfterMs((name) => header(response, name)),
   };
 }
 
@@ -115,16 +137,11 @@ function header(response: unknown, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** Retry-After is in seconds or a date (RFC 9110, 10.2.3); Azure's services also send milliseconds. */
-function retryAfterMs(response: unknown): number | undefined {
-  const milliseconds = Number(header(response, 'x-ms-retry-after-ms') ?? header(response, 'retry-after-ms'));
+/** Azure's services also send milliseconds. */
+function retryAfterMs(headerOf: (name: string) => string | undefined): number | undefined {
+  const milliseconds = Number(headerOf('x-ms-retry-after-ms') ?? headerOf('retry-after-ms'));
   if (milliseconds > 0) {
     return milliseconds;
   }
-  const after = header(response, 'retry-after');
-  if (after === undefined) {
-    return undefined;
-  }
-  const untilMs = /^\d+$/u.test(after) ? Number(after) * 1000 : Date.parse(after) - Date.now();
-  return untilMs > 0 ? untilMs : undefined;
+  return parseRetryAfter(headerOf('retry-after')) || undefined;
 }

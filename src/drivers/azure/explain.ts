@@ -2,17 +2,29 @@ import type { DriverErrorCode } from '../errors.ts';
 import type { AzureCall, AzureFailure, AzurePlace } from './errors.ts';
 
 const tlsCodes =
-  /^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_(VERIFY|GET)|ERR_TLS|ERR_SSL|EPROTO|HOSTNAME_MISMATCH)/u;
+  /^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_(VERIFY|GET)|ERR_TLS|ERR_SSL|EPROTO|HOSTNAME_MISMATCH|UND_ERR_PRX_TLS)/u;
 const networkCodes = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
+  'ECONNABORTED',
   'EPIPE',
   'ETIMEDOUT',
   'EAI_AGAIN',
   'ENETUNREACH',
+  'ENETDOWN',
   'EHOSTUNREACH',
+  'EHOSTDOWN',
+  // Of the SDK.
   'REQUEST_SEND_ERROR',
   'PARSE_ERROR',
+  // Of undici (its documentation, "Errors").
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_SOCKET',
+  'UND_ERR_INFO',
+  'UND_ERR_ABORTED',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
 ]);
 
 /** What a failure means to an operator. `retryable` is left out where the code decides. */
@@ -161,7 +173,7 @@ function explainTransport(failure: AzureFailure, { host, location }: AzurePlace)
       sentence: `No secure connection to ${host} (${code}): if a private authority signed its certificate, name that authority's file in NODE_EXTRA_CA_CERTS.`,
     };
   }
-  if (networkCodes.has(code)) {
+  if (networkCodes.has(code) || code.startsWith('HPE_')) {
     return {
       code: 'UNAVAILABLE',
       sentence: `No answer from ${host} (${code}): check that it can be reached from this machine.`,
@@ -186,6 +198,12 @@ function explainStatus(failure: AzureFailure, place: AzurePlace, call: AzureCall
   const { status = 0, code, message } = failure;
   const answer = `(${[status === 0 ? '' : status, code ?? ''].filter((part) => part !== '').join(' ') || failure.name})`;
   switch (true) {
+    case status >= 300 && status < 400:
+      // Following it would hand the credentials to whoever it names.
+      return {
+        code: 'STORE_NOT_FOUND',
+        sentence: `${host} sends requests elsewhere ${answer}: correct the account or the service URL of ${location}, and check whether a proxy stands between.`,
+      };
     case status === 404:
       return { code: 'NOT_FOUND', sentence: `${object} is not in ${location}.` };
     case status === 401:

@@ -47,3 +47,8 @@ function whyNotStorable(name: string): string | undefined {
   }
   return undefined;
 }
+
+/** A blob name as it stands in a URL: each part percent-encoded, slashes as they are. */
+export function encodeName(name: string): string {
+  return /^[\w.~/-]*$/u.test(name) ? name : name.split('/').map(encodeURIComponent).join('/');
+}

@@ -1,8 +1,11 @@
 import type { FolderListing, ObjectStat } from '../driver.ts';
+import { throwIfAborted } from '../body.ts';
 import { DriverError } from '../errors.ts';
 import { compareKeys } from '../keys.ts';
 import { azureError, type AzurePlace } from './errors.ts';
-import type { AzureBlob, AzureListPage, AzureListQuery, AzureRequests } from './requests.ts';
+import type { AzureBlob } from './blob.ts';
+import type { AzureListPage } from './listing-page.ts';
+import type { AzureListQuery, AzureRequests } from './requests.ts';
 
 export interface AzureListing {
   requests: AzureRequests;
@@ -97,6 +100,14 @@ async function* pages(
   key: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<AzureListPage> {
+  throwIfAborted(signal, { driver: 'azure', operation, key });
+  if (/\p{Cs}/u.test(query.prefix)) {
+    throw new DriverError('INVALID_KEY', 'The prefix holds half a surrogate pair, which has no UTF-8 form.', {
+      driver: 'azure',
+      operation,
+      key,
+    });
+  }
   let marker: string | undefined;
   do {
     let page: AzureListPage;

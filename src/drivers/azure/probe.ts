@@ -1,15 +1,14 @@
 import { createHash } from 'node:crypto';
+import type { ContainerClient } from '@azure/storage-blob';
 import { throwIfAborted } from '../body.ts';
 import { isDriverError } from '../errors.ts';
 import type { Answer, ProbeOptions, StoreProbe, WriteProbe } from '../probe.ts';
-import type { AzureConnection } from './connection.ts';
 import { chooseAccess, type AzureCredentialOptions } from './credentials.ts';
-import { azureError, statusOf } from './errors.ts';
+import { azureError, statusOf, type AzurePlace } from './errors.ts';
 import { withSignal } from './requests.ts';
+import type { AzureTarget } from './write.ts';
 
-type Place = Pick<AzureConnection, 'client' | 'place'>;
-
-export interface AzureProbing extends Place {
+export interface AzureProbing extends AzureTarget {
   options: AzureCredentialOptions;
   /** The prefix of every key, as it is stored. */
   root: string;
@@ -21,9 +20,10 @@ const content = Buffer.from('regtool tries what this store checks\n');
 
 /** Asks a container for what matters to whoever moves objects into it, each question by itself. */
 export async function probeContainer(probing: AzureProbing, options: ProbeOptions): Promise<StoreProbe> {
-  const { client, place, root } = probing;
+  const { sdk, place, root } = probing;
   const { signal, scratchPrefix } = options;
   throwIfAborted(signal, { driver: 'azure', operation: 'probe' });
+  const { client } = await sdk();
   const sentAtMs = Date.now();
   const properties = await answer(place, reader, signal, () => client.getProperties(withSignal(signal)));
   const middleMs = (sentAtMs + Date.now()) / 2;
@@ -43,11 +43,11 @@ export async function probeContainer(probing: AzureProbing, options: ProbeOption
       value: hasImmutabilityPolicy === true || hasLegalHold === true,
     })),
     archived: await answer(place, reader, signal, () =>
-      archivedBelow(probing, root + options.samplePrefix, signal),
+      archivedBelow(client, root + options.samplePrefix, signal),
     ),
     ...(scratchPrefix === undefined
       ? {}
-      : { writes: await probeWrites(probing, root + scratchPrefix, signal) }),
+      : { writes: await probeWrites({ client, place }, root + scratchPrefix, signal) }),
   };
 }
 
@@ -65,7 +65,7 @@ function credentialSource(options: AzureCredentialOptions): string {
   }
 }
 
-async function archivedBelow({ client }: Place, prefix: string, signal: AbortSignal | undefined) {
+async function archivedBelow(client: ContainerClient, prefix: string, signal: AbortSignal | undefined) {
   const pages = client.listBlobsFlat({ prefix, ...withSignal(signal) }).byPage({ maxPageSize: 1000 });
   for await (const { segment } of pages) {
     const tiers = segment.blobItems.map(({ properties }) => properties.accessTier);
@@ -76,7 +76,7 @@ async function archivedBelow({ client }: Place, prefix: string, signal: AbortSig
 
 /** Bodies with a wrong hash, a write that must not overwrite, a blob in blocks. All below `prefix`, as it is stored. */
 async function probeWrites(
-  { client, place }: Place,
+  { client, place }: { client: ContainerClient; place: AzurePlace },
   prefix: string,
   signal: AbortSignal | undefined,
 ): Promise<WriteProbe> {
@@ -108,7 +108,7 @@ async function probeWrites(
 }
 
 async function refuses(
-  place: AzureConnection['place'],
+  place: AzurePlace,
   signal: AbortSignal | undefined,
   statuses: readonly number[],
   request: () => Promise<unknown>,
@@ -127,7 +127,7 @@ async function refuses(
 
 /** Turns a refusal into an answer that says so. An interruption goes up. */
 async function answer<T>(
-  place: AzureConnection['place'],
+  place: AzurePlace,
   right: string,
   signal: AbortSignal | undefined,
   ask: () => Promise<T>,

@@ -29,7 +29,7 @@ export async function* readBlob(
     const startedAt = offset;
     let broken: unknown;
     try {
-      for await (const chunk of download.body) {
+      for await (const chunk of download.chunks) {
         throwIfAborted(call.signal, details(call));
         offset += chunk.byteLength;
         if (offset > sizeBytes) {
@@ -53,7 +53,7 @@ export async function* readBlob(
     reading.onRetry?.();
     download = await get({ requests, place }, name, offset, etag, call);
     if (offset + download.sizeBytes !== sizeBytes) {
-      download.body.destroy();
+      download.discard();
       throw changed(`${call.key} has another size than when its reading began.`, call);
     }
   }
@@ -67,25 +67,22 @@ export async function readSmallBlob(
   call: AzureCall,
 ): Promise<Uint8Array> {
   throwIfAborted(call.signal, details(call));
-  const { body, sizeBytes } = await get(reading, name, 0, undefined, call);
+  const download = await get(reading, name, 0, undefined, call);
+  const { sizeBytes } = download;
   if (sizeBytes > maxBytes) {
-    body.destroy();
+    download.discard();
     throw changed(`${call.key} has ${sizeBytes} bytes, more than the ${maxBytes} expected.`, call);
   }
-  const content = new Uint8Array(sizeBytes);
-  let offset = 0;
+  let content: Uint8Array;
   try {
-    for await (const chunk of body) {
-      content.set(chunk, offset);
-      offset += chunk.byteLength;
-    }
+    content = await download.bytes();
   } catch (error) {
     throw call.signal?.aborted === true
       ? azureError(error, reading.place, call)
-      : brokenOff(offset, sizeBytes, error, reading.place, call);
+      : brokenOff(undefined, sizeBytes, error, reading.place, call);
   }
-  if (offset !== sizeBytes) {
-    throw changed(`${call.key} gave ${offset} of its ${sizeBytes} bytes.`, call);
+  if (content.byteLength !== sizeBytes) {
+    throw changed(`${call.key} gave ${content.byteLength} of its ${sizeBytes} bytes.`, call);
   }
   return content;
 }
@@ -107,7 +104,8 @@ async function get(
 }
 
 function brokenOff(
-  offset: number,
+  /** Undefined where it is not known. */
+  offset: number | undefined,
   sizeBytes: number,
   cause: unknown,
   place: AzurePlace,
@@ -116,7 +114,7 @@ function brokenOff(
   const code = cause === undefined ? undefined : serviceCodeOf(azureError(cause, place, call));
   return new DriverError(
     'UNAVAILABLE',
-    `The connection to ${place.host} broke off after ${offset} of the ${sizeBytes} bytes of ${call.key}${code === undefined ? '' : ` (${code})`}.`,
+    `The connection to ${place.host} broke off ${offset === undefined ? 'within' : `after ${offset} of`} the ${sizeBytes} bytes of ${call.key}${code === undefined ? '' : ` (${code})`}.`,
     details(call),
   );
 }

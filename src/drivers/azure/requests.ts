@@ -1,10 +1,12 @@
-import type { ContainerClient } from '@azure/storage-blob';
+import { isUtf8 } from 'node:buffer';
 import { DriverError } from '../errors.ts';
+import { describeBlob, unquoted, type AzureBlob } from './blob.ts';
+import { headerOf, type AzureAnswer, type AzureHttp } from './http.ts';
+import { ListingPageError, scanListingPage, type AzureListPage } from './listing-page.ts';
 
 /**
  * The requests that are made once for each small object, as plain values: the hot path.
- * Whatever implements this throws what `azureError` can read; names are blob names, exact and allowed.
- * `sdkRequests` sends them through the SDK; a leaner HTTP client can take its place without another change.
+ * What they throw `azureError` can read. Names are blob names, exact and allowed.
  */
 export interface AzureRequests {
   /** Put Blob. The service refuses bytes that do not have `md5`, and keeps it. */
@@ -21,20 +23,12 @@ export interface AzureDownload {
   /** From the offset to the end. */
   sizeBytes: number;
   etag: string | undefined;
-  body: AsyncIterable<Uint8Array> & { destroy(): void };
-}
-
-export interface AzureBlob {
-  name: string;
-  sizeBytes: number;
-  modifiedAtMs: number | undefined;
-  /** Without quotes. */
-  etag: string | undefined;
-  /** Hex. What the service computed, or what an uploader claimed. */
-  contentMd5: string | undefined;
-  /** `BlockBlob`, `AppendBlob` or `PageBlob`. */
-  blobType: string | undefined;
-  isFolderStub: boolean;
+  /** The bytes, once. */
+  chunks: AsyncIterable<Uint8Array>;
+  /** All of the bytes at once, in place of `chunks`. */
+  bytes(): Promise<Uint8Array>;
+  /** Ends it without the bytes. */
+  discard(): void;
 }
 
 export interface AzureListQuery {
@@ -47,123 +41,108 @@ export interface AzureListQuery {
   pageSize: number;
 }
 
-export interface AzureListPage {
-  blobs: AzureBlob[];
-  folders: string[];
-  nextMarker: string | undefined;
-}
-
-export function sdkRequests(client: ContainerClient): AzureRequests {
+export function openRequests(http: AzureHttp, container: string): AzureRequests {
   return {
     async put(name, bytes, md5, signal) {
-      await client.getBlockBlobClient(name).upload(asBuffer(bytes), bytes.byteLength, {
-        blobHTTPHeaders: { blobContentMD5: md5 },
-        ...withSignal(signal),
-      });
+      const contentMd5 = asBuffer(md5).toString('base64');
+      const headers = {
+        'x-ms-blob-type': 'BlockBlob',
+        'content-type': 'application/octet-stream',
+        // By the first the service checks what arrived, the second it keeps (REST reference, "Put Blob").
+        'content-md5': contentMd5,
+        'x-ms-blob-content-md5': contentMd5,
+      };
+      const answer = await http.send({ method: 'PUT', name, headers, body: bytes, expects: [201], signal });
+      await answer.body.dump();
     },
 
     async get(name, offset, etag, signal) {
-      const answer = await client.getBlobClient(name).download(offset, undefined, {
-        // A body that breaks off is resumed by the reader, where it can be bounded and counted.
-        maxRetryRequests: 0,
-        ...(etag === undefined ? {} : { conditions: { ifMatch: `"${etag}"` } }),
-        ...withSignal(signal),
-      });
-      const body = answer.readableStreamBody;
-      if (body === undefined || answer.contentLength === undefined) {
-        throw new Error('The answer to Get Blob has no body or no length.');
+      const headers = {
+        ...(offset === 0 ? {} : { 'x-ms-range': `bytes=${offset}-` }),
+        ...(etag === undefined ? {} : { 'if-match': `"${etag}"` }),
+      };
+      const answer = await http.send({ method: 'GET', name, headers, expects: [200, 206], signal });
+      const { body } = answer;
+      const discard = (): void => {
+        // What is thrown away may break as it likes.
+        body.on('error', () => {}).destroy();
+      };
+      const sizeBytes = contentLengthOf(answer);
+      if (sizeBytes === undefined) {
+        discard();
+        throw new Error('The answer to Get Blob does not say how long it is.');
       }
       return {
-        sizeBytes: answer.contentLength,
-        etag: unquoted(answer.etag),
-        body: body as unknown as AzureDownload['body'],
+        sizeBytes,
+        etag: unquoted(headerOf(answer, 'etag')),
+        chunks: body as AsyncIterable<Uint8Array>,
+        bytes: () => body.bytes(),
+        discard,
       };
     },
 
     async head(name, signal) {
-      const answer = await client.getBlobClient(name).getProperties(withSignal(signal));
-      return describeBlob(name, answer, answer.metadata);
+      const answer = await http.send({ method: 'HEAD', name, expects: [200], signal });
+      await answer.body.dump();
+      const sizeBytes = contentLengthOf(answer);
+      if (sizeBytes === undefined) {
+        throw new Error('The answer to Get Blob Properties does not say how long the blob is.');
+      }
+      return describeBlob({
+        name,
+        sizeBytes,
+        lastModified: headerOf(answer, 'last-modified'),
+        etag: headerOf(answer, 'etag'),
+        contentMd5: headerOf(answer, 'content-md5'),
+        blobType: headerOf(answer, 'x-ms-blob-type'),
+        isMarkedFolder: headerOf(answer, 'x-ms-meta-hdi_isfolder') === 'true',
+      });
     },
 
     async listPage({ prefix, delimiter, marker, pageSize }, signal) {
-      const settings = {
-        maxPageSize: pageSize,
-        ...(marker === undefined ? {} : { continuationToken: marker }),
-      };
-      const options = { prefix, includeMetadata: true, ...withSignal(signal) };
-      const pages =
-        delimiter === undefined
-          ? client.listBlobsFlat(options).byPage(settings)
-          : client.listBlobsByHierarchy(delimiter, options).byPage(settings);
-      try {
-        const { value } = await pages.next();
-        return pageOf(value, client.containerName);
-      } catch (error) {
-        // The SDK stumbles over an answer that is XML and no listing.
-        throw error instanceof TypeError ? noListing(client.containerName, error) : error;
-      }
+      const query = [
+        ['restype', 'container'],
+        ['comp', 'list'],
+        ['prefix', prefix],
+        ['include', 'metadata'],
+        ['maxresults', String(pageSize)],
+        ...(delimiter === undefined ? [] : [['delimiter', delimiter] as const]),
+        ...(marker === undefined ? [] : [['marker', marker] as const]),
+      ] as const;
+      const answer = await http.send({ method: 'GET', query, expects: [200], signal });
+      return readPage(await answer.body.bytes(), container);
     },
   };
 }
 
-interface SdkListPage {
-  segment: { blobItems: SdkBlob[]; blobPrefixes?: { name: string }[] };
-  continuationToken?: string;
-}
-
-interface SdkBlob {
-  name: string;
-  properties: Properties;
-  metadata?: Record<string, string>;
-}
-
-/** Every page names where the next one begins, if only as '': one that does not is not whole. */
-function pageOf(page: SdkListPage | undefined, container: string): AzureListPage {
-  if (page?.continuationToken === undefined) {
-    throw noListing(container);
+function readPage(bytes: Uint8Array, container: string): AzureListPage {
+  try {
+    if (!isUtf8(bytes)) {
+      throw new ListingPageError('sent a page of a listing that is not UTF-8');
+    }
+    return scanListingPage(asBuffer(bytes));
+  } catch (error) {
+    if (!(error instanceof ListingPageError)) {
+      throw error;
+    }
+    const details = { driver: 'azure', operation: 'list', cause: error };
+    throw error.isCut
+      ? new DriverError(
+          'UNAVAILABLE',
+          `A page of the listing of the container ${container} broke off.`,
+          details,
+        )
+      : new DriverError(
+          'BAD_LISTING',
+          `What answered for the container ${container} ${error.message}: check the service URL, and whether a proxy stands between.`,
+          details,
+        );
   }
-  const { blobItems, blobPrefixes = [] } = page.segment;
-  return {
-    blobs: blobItems.map(({ name, properties, metadata }) => describeBlob(name, properties, metadata)),
-    folders: blobPrefixes.map(({ name }) => name),
-    nextMarker: page.continuationToken === '' ? undefined : page.continuationToken,
-  };
 }
 
-function noListing(container: string, cause?: unknown): DriverError {
-  return new DriverError(
-    'BAD_LISTING',
-    `What answered in place of the listing of the container ${container} is no listing: check the service URL, and whether a proxy stands between.`,
-    { driver: 'azure', operation: 'list', cause },
-  );
-}
-
-interface Properties {
-  contentLength?: number | undefined;
-  lastModified?: Date | undefined;
-  etag?: string | undefined;
-  contentMD5?: Uint8Array | undefined;
-  blobType?: string | undefined;
-}
-
-function describeBlob(name: string, properties: Properties, metadata?: Record<string, string>): AzureBlob {
-  const { contentLength = 0, contentMD5 } = properties;
-  return {
-    name,
-    sizeBytes: contentLength,
-    modifiedAtMs: properties.lastModified?.getTime(),
-    etag: unquoted(properties.etag),
-    contentMd5:
-      contentMD5 === undefined || contentMD5.byteLength !== 16
-        ? undefined
-        : Buffer.from(contentMD5).toString('hex'),
-    blobType: properties.blobType,
-    isFolderStub: contentLength === 0 && metadata?.['hdi_isfolder'] === 'true',
-  };
-}
-
-function unquoted(etag: string | undefined): string | undefined {
-  return etag?.replace(/^(W\/)?"(.*)"$/u, '$2');
+function contentLengthOf(answer: AzureAnswer): number | undefined {
+  const value = headerOf(answer, 'content-length');
+  return value !== undefined && /^\d+$/u.test(value) ? Number(value) : undefined;
 }
 
 export function asBuffer(bytes: Uint8Array): Buffer {

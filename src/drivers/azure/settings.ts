@@ -1,9 +1,9 @@
 import { isDriverError } from '../errors.ts';
 import type { StoreSettings } from '../driver.ts';
 import { throwIfAborted } from '../body.ts';
-import type { AzureConnection } from './connection.ts';
 import { azureError } from './errors.ts';
 import { withSignal } from './requests.ts';
+import type { AzureTarget } from './write.ts';
 
 /**
  * Whether the account has a hierarchical namespace (REST reference, "Get Account Information", `x-ms-is-hns-enabled`).
@@ -11,11 +11,12 @@ import { withSignal } from './requests.ts';
  * management shows them.
  */
 export async function describeAccount(
-  { client, place }: Pick<AzureConnection, 'client' | 'place'>,
+  { sdk, place }: AzureTarget,
   signal: AbortSignal | undefined,
 ): Promise<StoreSettings> {
   throwIfAborted(signal, { driver: 'azure', operation: 'describe' });
   try {
+    const { client } = await sdk();
     const { isHierarchicalNamespaceEnabled } = await client.getAccountInfo(withSignal(signal));
     return { hierarchicalNamespace: isHierarchicalNamespaceEnabled };
   } catch (error) {

@@ -1,21 +1,22 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { ContainerClient } from '@azure/storage-blob';
 import type pLimit from 'p-limit';
 import { bodySizeBytes, provenBody, throwIfAborted } from '../body.ts';
 import type { Body, ContentDigest } from '../driver.ts';
 import { azureError, serviceCodeOf, type AzureCall, type AzurePlace } from './errors.ts';
 import { asBuffer, withSignal, type AzureRequests } from './requests.ts';
+import type { AzureConnection } from './connection.ts';
 
-export interface AzureWriting {
-  client: ContainerClient;
+export interface AzureWriting extends AzureTarget {
   requests: AzureRequests;
-  place: AzurePlace;
   /** Bodies up to this size go as one Put Blob, and are in memory meanwhile. */
   singlePutMaxBytes: number;
   blockBytes: number;
   /** Bounds the blocks in flight, and so in memory, over all writes of the driver. */
   blockLimit: ReturnType<typeof pLimit>;
 }
+
+/** Where requests go that are not of the hot path. */
+export type AzureTarget = Pick<AzureConnection, 'sdk' | 'place'>;
 
 /** Most blocks of one blob (Azure, "Scalability targets for Blob Storage"). */
 const maxBlocks = 50_000;
@@ -68,7 +69,7 @@ export async function writeBlob(
  * that a body which turns out wrong costs nothing.
  */
 export async function replacingOtherTypes(
-  { client, place }: Pick<AzureWriting, 'client' | 'place'>,
+  { sdk, place }: AzureTarget,
   name: string,
   call: AzureCall,
   write: () => Promise<void>,
@@ -81,16 +82,17 @@ export async function replacingOtherTypes(
       throw error;
     }
     await prove();
-    await mapped(() => deleteOtherType(client, name, call.signal), place, call);
+    await mapped(() => deleteOtherType(sdk, name, call.signal), place, call);
     await mapped(write, place, call);
   }
 }
 
 async function deleteOtherType(
-  client: ContainerClient,
+  sdk: AzureTarget['sdk'],
   name: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  const { client } = await sdk();
   const blob = client.getBlobClient(name);
   const { blobType, etag } = await blob.getProperties(withSignal(signal));
   if (blobType !== 'BlockBlob' && etag !== undefined) {
@@ -105,7 +107,8 @@ async function stageAndCommit(
   chunks: AsyncIterable<Uint8Array>,
   call: AzureCall,
 ): Promise<void> {
-  const { client, place, blockLimit } = writing;
+  const { sdk, place, blockLimit } = writing;
+  const { client } = await sdk();
   const blob = client.getBlockBlobClient(name);
   const blockBytes = Math.max(writing.blockBytes, Math.ceil(sizeBytes / maxBlocks));
   const nextBlockId = blockIds();
@@ -147,7 +150,7 @@ async function stageAndCommit(
 
 /** Makes staged blocks the blob. No Content-MD5 is given: Azure would keep it unverified. */
 export async function commitBlocks(
-  { client, place }: Pick<AzureWriting, 'client' | 'place'>,
+  { sdk, place }: AzureTarget,
   name: string,
   blockIdList: string[],
   call: AzureCall,
@@ -155,6 +158,7 @@ export async function commitBlocks(
   throwIfAborted(call.signal, { driver: 'azure', operation: call.operation, key: call.key ?? '' });
   await mapped(
     async () => {
+      const { client } = await sdk();
       await client.getBlockBlobClient(name).commitBlockList(blockIdList, withSignal(call.signal));
     },
     place,

@@ -1,0 +1,125 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type * as Sdk from '@azure/storage-blob';
+import type {
+  ContainerClient,
+  HttpAuthorization,
+  RequestPolicyFactory,
+  StorageSharedKeyCredential,
+} from '@azure/storage-blob';
+import type { TokenCredential } from '@azure/identity';
+import { DriverError } from '../errors.ts';
+import type { AzureAccess } from './credentials.ts';
+import type { AzurePlace } from './errors.ts';
+import type { TokenSource } from './token.ts';
+
+/** The SDK's clients, for what is rare: blobs in blocks, batch deletes, copies inside the service, questions. */
+export interface AzureSdk {
+  client: ContainerClient;
+  /** A client for any container of the account, with the same credentials and connections. */
+  clientOf: (container: string) => ContainerClient;
+  /** How the service may read a blob of this account as the source of a copy. */
+  copySource: (container: string, name: string) => Promise<AzureCopySource>;
+  close: () => void;
+}
+
+export interface AzureCopySource {
+  url: string;
+  authorization?: HttpAuthorization;
+}
+
+export interface AzureSdkOptions {
+  access: AzureAccess;
+  place: AzurePlace;
+  /** With which tokens are taken where `access` names an identity. */
+  identity: { credential: TokenCredential; tokens: TokenSource } | undefined;
+  connections: number;
+}
+
+/** Until the answer's headers are there. A server-side copy of 5000 MiB answers only when it is done. */
+const answerTimeoutMs = 120_000;
+const copyAnswerTimeoutMs = 1_800_000;
+const copySasLifetimeMs = 2 * 3_600_000;
+
+/** Loads the SDK, which takes 220 ms, and prepares a client for one container. Sends nothing. */
+export async function openSdk({ access, place, identity, connections }: AzureSdkOptions): Promise<AzureSdk> {
+  const sdk = await import('@azure/storage-blob');
+  const sharedKey =
+    access.credential.kind === 'key'
+      ? new sdk.StorageSharedKeyCredential(access.credential.accountName, access.credential.accountKey)
+      : undefined;
+  const credential = sharedKey ?? identity?.credential ?? new sdk.AnonymousCredential();
+  // Retries are made by the wrapper above all drivers, which counts and reports them.
+  const pipeline = sdk.newPipeline(credential, { retryOptions: { maxTries: 1 } });
+  const { factory, close } = ownAgents(connections);
+  pipeline.factories.push(factory);
+  const query = access.credential.kind === 'sas' ? `?${access.credential.sasToken}` : '';
+  const clientOf = (name: string): ContainerClient =>
+    new sdk.ContainerClient(`${access.serviceUrl}/${name}${query}`, pipeline);
+
+  let copySas: { container: string; token: string; renewAtMs: number } | undefined;
+  return {
+    client: clientOf(place.container),
+    clientOf,
+    close,
+    async copySource(sourceContainer, name) {
+      const source = clientOf(sourceContainer).getBlobClient(name);
+      if (access.credential.kind === 'sas') {
+        requireSasCovers(access.credential.sasToken, sourceContainer, place);
+        return { url: source.url };
+      }
+      if (sharedKey !== undefined) {
+        if (copySas?.container !== sourceContainer || copySas.renewAtMs < Date.now()) {
+          const token = containerSas(sdk, sharedKey, sourceContainer);
+          copySas = { container: sourceContainer, token, renewAtMs: Date.now() + copySasLifetimeMs / 2 };
+        }
+        return { url: `${source.url}?${copySas.token}` };
+      }
+      const value = (await identity?.tokens.current()) ?? '';
+      return { url: source.url, authorization: { scheme: 'Bearer', value } };
+    },
+  };
+}
+
+/** May read any blob of one container, for as long as its copies take to start. Never leaves the service. */
+function containerSas(sdk: typeof Sdk, sharedKey: StorageSharedKeyCredential, containerName: string): string {
+  const permissions = sdk.ContainerSASPermissions.parse('r');
+  const expiresOn = new Date(Date.now() + copySasLifetimeMs);
+  return sdk.generateBlobSASQueryParameters({ containerName, permissions, expiresOn }, sharedKey).toString();
+}
+
+/** A service SAS (`sr`) is for one container or blob; an account SAS (`srt`) for all containers. */
+function requireSasCovers(sasToken: string, sourceContainer: string, place: AzurePlace): void {
+  const isServiceSas = new URLSearchParams(sasToken).has('sr');
+  if (isServiceSas && sourceContainer !== place.container) {
+    throw new DriverError(
+      'UNSUPPORTED',
+      `The SAS for ${place.location} is for its container only, so the service cannot copy from ${sourceContainer} itself.`,
+      { driver: 'azure', operation: 'copyFrom' },
+    );
+  }
+}
+
+/** Connections of this driver alone, so that they can be bounded and ended. A proxy's agent is left in place. */
+function ownAgents(connections: number): { factory: RequestPolicyFactory; close: () => void } {
+  const http = new HttpAgent({ keepAlive: true, maxSockets: connections });
+  const https = new HttpsAgent({ keepAlive: true, maxSockets: connections });
+  const factory: RequestPolicyFactory = {
+    create: (next) => ({
+      sendRequest(request) {
+        request.agent ??= request.url.startsWith('https:') ? https : http;
+        request.timeout = request.headers.contains('x-ms-copy-source')
+          ? copyAnswerTimeoutMs
+          : answerTimeoutMs;
+        return next.sendRequest(request);
+      },
+    }),
+  };
+  return {
+    factory,
+    close() {
+      http.destroy();
+      https.destroy();
+    },
+  };
+}
