@@ -2,8 +2,6 @@ import { Flags } from '@oclif/core';
 import picomatch from 'picomatch';
 import { BaseCommand } from '../cli/base-command.ts';
 import { confirm } from '../cli/confirm.ts';
-import { type ExitCode, exitCodes } from '../cli/exit-codes.ts';
-import { describeFailure } from '../cli/failure.ts';
 import {
   bandwidthFlag,
   concurrencyFlag,
@@ -15,13 +13,14 @@ import {
   yesFlag,
 } from '../cli/flags.ts';
 import { maxDeleteFlag } from '../cli/max-delete.ts';
+import { exitCodeOf } from '../cli/migrate-exit-code.ts';
 import { migrateJson, presentPlan, presentResult } from '../cli/present-migrate.ts';
 import { openReport } from '../cli/report.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
 import { plural } from '../cli/units.ts';
 import { UsageError } from '../cli/usage-error.ts';
 import { SafetyRefusal } from '../operations/errors.ts';
-import { migrate, type MigrateResult } from '../operations/migrate.ts';
+import { migrate } from '../operations/migrate.ts';
 import { DEFAULT_MAX_DELETE } from '../operations/migrate/guards.ts';
 import { deletionCount, disposePlan, type Plan } from '../operations/migrate/plan.ts';
 
@@ -163,21 +162,4 @@ export default class Migrate extends BaseCommand {
     }
     return true;
   }
-}
-
-function exitCodeOf({ end, tally }: MigrateResult): ExitCode {
-  switch (end.kind) {
-    case 'interrupted':
-      return exitCodes.interrupted;
-    case 'stopped':
-      return describeFailure(end.error).exitCode;
-    case 'declined':
-      return exitCodes.refused;
-    case 'done':
-      break;
-  }
-  if (tally.failed + tally.heldBack > 0) {
-    return exitCodes.partial;
-  }
-  return tally.incomplete > 0 ? exitCodes.findings : exitCodes.done;
 }

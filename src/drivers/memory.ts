@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { hash as hashOnce, randomUUID } from 'node:crypto';
 import { bodySizeBytes, provenBody, throwIfAborted } from './body.ts';
 import type {
   Body,
@@ -164,7 +164,7 @@ export function openMemory(options: MemoryOptions = {}): MemoryDriver {
 }
 
 function describeObject(key: string, content: Uint8Array): ObjectStat {
-  const md5 = createHash('md5').update(content).digest('hex');
+  const md5 = hashOnce('md5', content, 'hex');
   return { key, sizeBytes: content.byteLength, etag: md5, md5 };
 }
 

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { currentKey, indexKey } from '../../fixtures/keys.ts';
 import { randomRegistry } from '../../fixtures/random-registry.ts';
 import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
 import { sampleRegistry } from '../../fixtures/sample-registry.ts';
+import { exitCodeOf } from '../../src/cli/migrate-exit-code.ts';
 import { openMemory } from '../../src/drivers/memory.ts';
 import { totalOf } from '../../src/operations/migrate/plan.ts';
 import { withHooks } from '../support/hooked-driver.ts';
@@ -207,6 +209,36 @@ describe('migrate', () => {
         expect((await pullableTags(target)).map(({ tag }) => tag)).toEqual(['v2']);
       },
     );
+
+    it('names the index links of a tag that lost its current link, and does not say that all is done', async () => {
+      const registry = new RegistryBuilder();
+      registry.push('a', 'v1', registry.image());
+      const { digest } = registry.push('a', 'v2', registry.image());
+      registry.objects.delete(currentKey('a', 'v2'));
+      const target = openMemory();
+      const result = await runMigrate(memoryOf(registry.objects), target);
+      expect(result.tally.incompletes.map(({ key }) => key)).toEqual([indexKey('a', 'v2', digest)]);
+      expect(exitCodeOf(result)).toBe(3);
+      expect([...target.objects.keys()].filter((key) => key.includes('/tags/v2/'))).toEqual([]);
+    });
+
+    it('leaves a tag to the next run whose first push ends after it was listed', async () => {
+      const registry = new RegistryBuilder();
+      registry.push('a', 'v1', registry.image());
+      const source = memoryOf(registry.objects);
+      source.objects.delete(currentKey('a', 'v1'));
+      const target = openMemory();
+      const result = await runMigrate(source, target, {
+        approve: async () => {
+          source.objects.set(currentKey('a', 'v1'), registry.objects.get(currentKey('a', 'v1')) ?? text(''));
+          return true;
+        },
+      });
+      expect(exitCodeOf(result)).toBe(0);
+      expect(await pullableTags(target)).toEqual([]);
+      await runMigrate(source, target);
+      expect(contentOf(target.objects)).toEqual(contentOf(source.objects));
+    });
 
     it('copies what garbage collection leaves, as the harmless thing it is', async () => {
       const registry = new RegistryBuilder();

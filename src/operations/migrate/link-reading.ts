@@ -1,3 +1,4 @@
+import type { Driver } from '../../drivers/driver.ts';
 import { isDriverError } from '../../drivers/errors.ts';
 import { MAX_LINK_BYTES, readLink, type Digest } from '../../layout/digest.ts';
 import { MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from '../../layout/manifest.ts';
@@ -14,10 +15,19 @@ export interface SourceLink {
   problem: string;
 }
 
-export async function isAtTarget(run: Run, key: string): Promise<'published' | 'missing' | 'failed'> {
-  const { target, signal } = run;
+type Presence = 'published' | 'missing' | 'failed';
+
+export async function isAtTarget(run: Run, key: string): Promise<Presence> {
+  return isAt(run, run.target, key);
+}
+
+export async function isAtSource(run: Run, key: string): Promise<Presence> {
+  return isAt(run, run.source, key);
+}
+
+async function isAt(run: Run, store: Driver, key: string): Promise<Presence> {
   try {
-    const stat = await run.limit(() => target.stat(key, { signal }));
+    const stat = await run.limit(() => store.stat(key, { signal: run.signal }));
     return stat === undefined ? 'missing' : 'published';
   } catch (error) {
     await run.fail(key, error);

@@ -5,6 +5,7 @@ import { forEachConcurrently } from '../concurrency.ts';
 import {
   brokenLink,
   digestAtTarget,
+  isAtSource,
   isAtTarget,
   readManifest,
   readSourceLink,
@@ -225,6 +226,10 @@ class RepositoryPublisher {
     }
     const tag = tags.get(tagCurrentKey(path.repository, path.tag)) ?? (await this.#tagAtTarget(path));
     if (tag.link === undefined && !tag.isAtTarget) {
+      if (tag.isAbsent === true) {
+        await this.#run.leaveIncomplete(key, 'its tag has no `current` link at the source');
+        return;
+      }
       // Named in the report only: it is the tag that counts.
       const reason = tag.isBroken ? 'its tag cannot be pulled at the source' : 'its tag was not published';
       await this.#run.record(key, { action: 'hold-back', outcome: 'held-back', reason });
@@ -248,11 +253,16 @@ class RepositoryPublisher {
     await this.#writeLink(key, link.bytes, copy);
   }
 
-  /** Of a tag whose `current` link is not in the plan: it is equal on both sides, or the source has none. */
+  /** Of a tag whose `current` link is not in the plan: it is equal on both sides, or the source had none. */
   async #tagAtTarget({ repository, tag }: { repository: string; tag: string }): Promise<TagDecision> {
-    const state = await isAtTarget(this.#run, tagCurrentKey(repository, tag));
-    const isKept = this.#run.includeIncomplete || state === 'published';
-    return { link: undefined, isAtTarget: isKept, isBroken: state === 'missing' };
+    const key = tagCurrentKey(repository, tag);
+    const state = await isAtTarget(this.#run, key);
+    if (this.#run.includeIncomplete || state === 'published') {
+      return { link: undefined, isAtTarget: true, isBroken: false };
+    }
+    // A push that was under way when this was listed has written it by now, and the next run copies it.
+    const isAbsent = state === 'missing' && (await isAtSource(this.#run, key)) === 'missing';
+    return { link: undefined, isAtTarget: false, isBroken: false, isAbsent };
   }
 
   /** The tag is read again: it may have moved since it was listed, and what it stands for now is published. */
@@ -322,4 +332,6 @@ interface TagDecision {
   isAtTarget: boolean;
   /** It cannot be pulled at the source either. */
   isBroken: boolean;
+  /** The source has only its index links, which nothing else speaks of. */
+  isAbsent?: boolean;
 }
