@@ -27,6 +27,8 @@ export interface MemoryDriver extends Driver {
   readonly objects: Map<string, Uint8Array>;
 }
 
+const SURROGATE = /[\uD800-\uDFFF]/;
+
 const services = new Map<string, Map<string, Map<string, Uint8Array>>>();
 
 /** A store in this process: the reference implementation of the driver contract, and what logic is tested on. */
@@ -51,7 +53,14 @@ export function openMemory(options: MemoryOptions = {}): MemoryDriver {
   }
 
   function sortedKeys(prefix: string): string[] {
-    return [...objects.keys()].filter((key) => key.startsWith(prefix)).sort(compareKeys);
+    const keys: string[] = [];
+    for (const key of objects.keys()) {
+      if (key.startsWith(prefix)) {
+        keys.push(key);
+      }
+    }
+    // Without surrogates, JavaScript's own order is that of the bytes, and ten times as fast.
+    return keys.some((key) => SURROGATE.test(key)) ? keys.sort(compareKeys) : keys.sort();
   }
 
   const stat = (key: string): ObjectStat | undefined => {

@@ -127,13 +127,14 @@ async function checkManifest(store: Store, repository: string, digest: string): 
   }
 }
 
-interface Descriptor {
+export interface Descriptor {
   digest: string;
   mediaType?: string;
   urls?: string[];
 }
 
-interface AnyManifest {
+/** The parts of all kinds of manifests that name something. */
+export interface AnyManifest {
   schemaVersion: number;
   config?: Descriptor;
   layers?: Descriptor[];
@@ -142,7 +143,7 @@ interface AnyManifest {
 }
 
 /** Everything that clients fetch as a blob. Layers that have URLs they fetch from there. */
-function blobsOf({ config, layers = [], manifests = [], fsLayers = [] }: AnyManifest): string[] {
+export function blobsOf({ config, layers = [], manifests = [], fsLayers = [] }: AnyManifest): string[] {
   const described = [
     ...(config ? [config] : []),
     ...layers,
@@ -155,7 +156,7 @@ function blobsOf({ config, layers = [], manifests = [], fsLayers = [] }: AnyMani
 }
 
 /** A build cache is an index whose entries are layers and a config. */
-function isManifest({ mediaType = '' }: Descriptor): boolean {
+export function isManifest({ mediaType = '' }: Descriptor): boolean {
   return mediaType === '' || mediaType.includes('.manifest.') || mediaType.includes('.image.index.');
 }
 
@@ -226,7 +227,8 @@ function openStore(driver: Driver) {
   return { bytes, link, checkBlob };
 }
 
-const LINK = /^(?:sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$/;
+/** What a registry takes for a link. */
+export const LINK = /^(?:sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$/;
 
 async function orBroken<T>(key: string, read: () => Promise<T>): Promise<T> {
   try {
