@@ -19,12 +19,17 @@ export interface LimitsOptions extends LimiterOptions {
 
 /**
  * Holds a driver to so many requests and so many bytes of content per second, over all its calls together.
+ * Without any limit it is the driver itself, as most runs have none and each call would pay for it.
  * Put it inside `withRetry`, so that repeated attempts count as well.
  * What a call counts: a listing one request for each batch, a write one for the object and one for each part,
  * a delete one for each batch of keys, anything else one. Headers and server-side copies count no bytes.
  */
 export function withLimits(driver: Driver, options: LimitsOptions): Driver {
-  const limiter = options.limiter ?? createLimiter(options);
+  const { limiter: shared, maxRequestsPerSecond, bandwidthBytesPerSecond } = options;
+  if ((shared ?? maxRequestsPerSecond ?? bandwidthBytesPerSecond) === undefined) {
+    return driver;
+  }
+  const limiter = shared ?? createLimiter(options);
   const closing = new AbortController();
   const { supports } = driver;
   const copyFrom = driver.copyFrom?.bind(driver);

@@ -277,17 +277,27 @@ function retrier(driver: Driver, options: RetryOptions) {
     }
   }
 
-  return {
-    begin,
-    until,
-    restartable,
-    call: <T>(
-      operation: string,
-      key: string,
-      signal: AbortSignal | undefined,
-      action: () => Promise<T>,
-    ): Promise<T> => until(begin(operation, key, signal), action),
-  };
+  /** Most calls go well at once, and cost no more than that. */
+  async function call<T>(
+    operation: string,
+    key: string,
+    signal: AbortSignal | undefined,
+    action: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      const result = await action();
+      hasAnswered = true;
+      return result;
+    } catch (error) {
+      const attempts = begin(operation, key, signal);
+      if (!(await attempts.mayGoOn(error))) {
+        throw error;
+      }
+      return until(attempts, action);
+    }
+  }
+
+  return { begin, until, restartable, call };
 }
 
 function isRetryable(error: unknown): error is DriverError {

@@ -33,26 +33,40 @@ export function openSmallReader() {
   };
 }
 
+/** Used for one file after another, so that a read need not ask for the file's size before. */
+const spare = Buffer.allocUnsafeSlow(64 * 1024);
+
 function readBlocking(path: string, maxBytes: number): SmallFile {
   const file = openSync(path, 'r');
   try {
+    const roomBytes = Math.min(maxBytes + 1, spare.byteLength);
+    const seenBytes = fill(file, spare, 0, roomBytes);
+    if (seenBytes < roomBytes) {
+      return { bytes: Buffer.from(spare.subarray(0, seenBytes)) };
+    }
     const { size } = fstatSync(file);
     if (size > maxBytes) {
       return { tooLargeBytes: size };
     }
-    const bytes = Buffer.allocUnsafe(size);
-    let seenBytes = 0;
-    while (seenBytes < size) {
-      const count = readSync(file, bytes, seenBytes, size - seenBytes, seenBytes);
-      if (count === 0) {
-        break;
-      }
-      seenBytes += count;
-    }
-    return { bytes: bytes.subarray(0, seenBytes) };
+    const bytes = Buffer.allocUnsafe(Math.max(size, seenBytes));
+    spare.copy(bytes, 0, 0, seenBytes);
+    return { bytes: bytes.subarray(0, fill(file, bytes, seenBytes, bytes.byteLength)) };
   } finally {
     closeSync(file);
   }
+}
+
+/** Reads until the file ends or there is no more room, and tells up to where there are bytes. */
+function fill(file: number, bytes: Buffer, start: number, end: number): number {
+  let seenBytes = start;
+  while (seenBytes < end) {
+    const count = readSync(file, bytes, seenBytes, end - seenBytes, seenBytes);
+    if (count === 0) {
+      break;
+    }
+    seenBytes += count;
+  }
+  return seenBytes;
 }
 
 async function readAsync(path: string, maxBytes: number): Promise<SmallFile> {

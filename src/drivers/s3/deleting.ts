@@ -92,8 +92,7 @@ async function deleteOneByOne(
         const details = describeCall('delete', key);
         try {
           const storedKey = toStoredKey(store.options.root, key, details);
-          const answer = await store.http.send({ method: 'DELETE', storedKey, signal }, details);
-          await answer.body.dump();
+          await store.http.send({ method: 'DELETE', storedKey, signal }, details);
           return [];
         } catch (error) {
           if (isDriverError(error, 'ABORTED', 'STORE_NOT_FOUND') || !(error instanceof Error)) {

@@ -1,10 +1,11 @@
 import { Pool, type Dispatcher } from 'undici';
 import type { DriverErrorDetails } from '../errors.ts';
 import type { S3Options } from '../s3.ts';
-import type { S3Connection } from './connection.ts';
-import { toDriverError } from './failures.ts';
+import { AnswerTooLarge, exchange, type WholeAnswer } from '../exchange.ts';
 import { allowManyListeners } from '../interruptible.ts';
 import { readErrorText } from '../refused-answer.ts';
+import type { S3Connection } from './connection.ts';
+import { toDriverError } from './failures.ts';
 import { encodeKey, encodeQueryValue } from './keys.ts';
 import { parseRefusal, refusalError } from './refusals.ts';
 import { openSigner } from './signing.ts';
@@ -26,7 +27,8 @@ export interface S3Request {
   signal?: AbortSignal | undefined;
 }
 
-export type S3Answer = Dispatcher.ResponseData;
+/** An answer whose body its reader consumes. */
+export type S3Stream = Dispatcher.ResponseData;
 
 /**
  * The hot path: signed requests through undici, without the SDK, at a tenth of its cost.
@@ -34,12 +36,16 @@ export type S3Answer = Dispatcher.ResponseData;
  */
 export interface S3Http {
   /**
+   * Sends one request and takes in the whole answer.
+   * @param maxBytes how much a granted answer may hold.
+   * @throws DriverError for everything but a 2xx answer; AnswerTooLarge.
+   */
+  send(request: S3Request, details: DriverErrorDetails, maxBytes?: number): Promise<WholeAnswer>;
+  /**
    * Sends one request and returns the answer once its headers are there. The caller consumes the body.
    * @throws DriverError for everything but a 2xx answer.
    */
-  send(request: S3Request, details: DriverErrorDetails): Promise<S3Answer>;
-  /** The whole body of an answer. @throws DriverError UNAVAILABLE when it breaks off. */
-  readBody(answer: S3Answer, details: DriverErrorDetails, signal?: AbortSignal): Promise<Uint8Array>;
+  open(request: S3Request, details: DriverErrorDetails): Promise<S3Stream>;
   /** Whether any request was granted so far, which proves that the bucket exists. */
   hasSucceeded(): boolean;
   close(): Promise<void>;
@@ -62,37 +68,39 @@ export function openS3Http(connection: S3Connection, options: S3Options): S3Http
   });
 
   const sign = openSigner(signingRegion);
+  const credentials = askedOnceASecond(() => connection.credentials());
   let hasSucceeded = false;
 
-  async function send(request: S3Request, details: DriverErrorDetails): Promise<S3Answer> {
-    const { method, body, signal } = request;
-    if (signal?.aborted === true) {
-      throw toDriverError(place, signal.reason, details, signal);
+  async function send(
+    request: S3Request,
+    details: DriverErrorDetails,
+    maxBytes?: number,
+  ): Promise<WholeAnswer> {
+    const { signal } = request;
+    const sent = await prepare(request, details);
+    let answer: WholeAnswer;
+    try {
+      answer = await exchange(pool, sent, { signal, maxBytes });
+    } catch (error) {
+      throw error instanceof AnswerTooLarge ? error : toDriverError(place, error, details, signal);
     }
+    const { statusCode, headers, body } = answer;
+    if (statusCode >= 200 && statusCode < 300) {
+      hasSucceeded = true;
+      return answer;
+    }
+    throw refusalError(place, parseRefusal(statusCode, headers, body.toString('utf8')), details);
+  }
+
+  async function open(request: S3Request, details: DriverErrorDetails): Promise<S3Stream> {
+    const { signal } = request;
+    const sent = await prepare(request, details);
     if (signal !== undefined) {
       allowManyListeners(signal);
     }
-    const credentials = await connection.credentials();
-    const path = requestPath(basePath, request);
-    const query = encodedQuery(request);
-    const { payloadSha256 = EMPTY_SHA256 } = request;
-    const headers = sign(
-      { method, path, query, headers: plainHeaders(request), payloadSha256 },
-      amzDate(),
-      credentials,
-    );
-    let answer: S3Answer;
+    let answer: S3Stream;
     try {
-      answer = await pool.request({
-        method,
-        path: query.length === 0 ? path : `${path}?${query.map((pair) => pair.join('=')).join('&')}`,
-        headers,
-        // undici takes async iterables as well (its documentation of Dispatcher.dispatch); its types do not say so.
-        body: (body ?? null) as Uint8Array | null,
-        ...(signal === undefined ? {} : { signal }),
-        // undici closes a connection after HEAD, for servers that send a body all the same; S3 does not.
-        ...(method === 'HEAD' ? { reset: false } : {}),
-      });
+      answer = await pool.request({ ...sent, ...(signal === undefined ? {} : { signal }) });
     } catch (error) {
       throw toDriverError(place, error, details, signal);
     }
@@ -100,35 +108,68 @@ export function openS3Http(connection: S3Connection, options: S3Options): S3Http
       hasSucceeded = true;
       return answer;
     }
-    const refusal = parseRefusal(
-      answer.statusCode,
-      answer.headers,
-      await readErrorText(answer.body as AsyncIterable<Uint8Array>),
+    const text = await readErrorText(answer.body as AsyncIterable<Uint8Array>);
+    throw refusalError(place, parseRefusal(answer.statusCode, answer.headers, text), details);
+  }
+
+  /** A request as undici takes it, signed. */
+  async function prepare(
+    request: S3Request,
+    details: DriverErrorDetails,
+  ): Promise<Dispatcher.DispatchOptions> {
+    const { method, body, signal, payloadSha256 = EMPTY_SHA256 } = request;
+    if (signal?.aborted === true) {
+      throw toDriverError(place, signal.reason, details, signal);
+    }
+    const known = credentials();
+    const path = requestPath(basePath, request);
+    const query = encodedQuery(request);
+    const headers = sign(
+      { method, path, query, headers: plainHeaders(request), payloadSha256 },
+      amzDate(),
+      known instanceof Promise ? await known : known,
     );
-    throw refusalError(place, refusal, details);
+    return {
+      method,
+      path: query.length === 0 ? path : `${path}?${query.map((pair) => pair.join('=')).join('&')}`,
+      headers,
+      // undici takes async iterables as well (its documentation of Dispatcher.dispatch); its types do not say so.
+      body: (body ?? null) as Uint8Array | null,
+      // undici closes a connection after HEAD, for servers that send a body all the same; S3 does not.
+      ...(method === 'HEAD' ? { reset: false } : undefined),
+    };
   }
 
   function plainHeaders({ headers, bodyBytes }: S3Request): Record<string, string> {
-    return {
-      host,
-      ...(bodyBytes === undefined ? {} : { 'content-length': String(bodyBytes) }),
-      ...headers,
-    };
+    return bodyBytes === undefined
+      ? { host, ...headers }
+      : { host, 'content-length': String(bodyBytes), ...headers };
   }
 
   return {
     send,
-    async readBody(answer, details, signal) {
-      try {
-        return await answer.body.bytes();
-      } catch (error) {
-        throw toDriverError(place, error, details, signal);
-      }
-    },
+    open,
     hasSucceeded: () => hasSucceeded,
     async close() {
       await pool.destroy();
     },
+  };
+}
+
+/** The SDK knows when credentials have to be renewed; asking it takes several turns of the event loop's queue. */
+function askedOnceASecond<T extends object>(ask: () => Promise<T>): () => T | Promise<T> {
+  let known: T | undefined;
+  let knownSince = 0;
+  return () => {
+    const second = Math.floor(Date.now() / 1000);
+    if (known !== undefined && knownSince === second) {
+      return known;
+    }
+    return ask().then((answer) => {
+      known = answer;
+      knownSince = second;
+      return answer;
+    });
   };
 }
 

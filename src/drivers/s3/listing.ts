@@ -79,8 +79,8 @@ async function* pages(
       ...(delimiter === undefined ? {} : { delimiter }),
       ...(token === undefined ? {} : { 'continuation-token': token }),
     };
-    const answer = await store.http.send({ method: 'GET', query, signal }, details);
-    const page = readPage(store, await store.http.readBody(answer, details, signal), details);
+    const { body } = await store.http.send({ method: 'GET', query, signal }, details);
+    const page = readPage(store, body, details);
     const stray = [...page.objects.map(({ key }) => key), ...page.folders].find(
       (key) => !key.startsWith(storedPrefix),
     );

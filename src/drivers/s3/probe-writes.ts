@@ -57,7 +57,7 @@ async function putRaw(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const details = describeCall('probe', key);
-  const { body } = await store.http.send(
+  await store.http.send(
     {
       method: 'PUT',
       storedKey: toStoredKey(store.options.root, key, details),
@@ -69,7 +69,6 @@ async function putRaw(
     },
     details,
   );
-  await body.dump();
 }
 
 /** Whether a request was refused because of what it says. */
@@ -108,7 +107,7 @@ function failed(error: unknown): Answer<never> {
 /** HEAD with the checksum mode on tells the hash that came with the object, where the store kept it. */
 async function keepsSha256(store: S3Store, key: string, signal: AbortSignal | undefined): Promise<boolean> {
   const details = describeCall('probe', key);
-  const { headers, body } = await store.http.send(
+  const { headers } = await store.http.send(
     {
       method: 'HEAD',
       storedKey: toStoredKey(store.options.root, key, details),
@@ -117,7 +116,6 @@ async function keepsSha256(store: S3Store, key: string, signal: AbortSignal | un
     },
     details,
   );
-  await body.dump();
   return headers['x-amz-checksum-sha256'] === contentSha256.toString('base64');
 }
 

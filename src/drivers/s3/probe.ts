@@ -45,9 +45,8 @@ interface BucketHead {
 async function headBucket(store: S3Store, signal: AbortSignal | undefined): Promise<BucketHead> {
   const details = describeCall('probe');
   const sentAtMs = Date.now();
-  const { headers, body } = await store.http.send({ method: 'HEAD', signal }, details);
+  const { headers } = await store.http.send({ method: 'HEAD', signal }, details);
   const middleMs = (sentAtMs + Date.now()) / 2;
-  await body.dump();
   const dateMs = Date.parse(String(headers['date']));
   if (Number.isNaN(dateMs)) {
     throw new DriverError('UNSUPPORTED', 'The store sends no date with its answers.', details);

@@ -1,7 +1,8 @@
 import type { CallOptions, ObjectStat } from '../driver.ts';
 import { DriverError, isDriverError, type DriverErrorDetails } from '../errors.ts';
 import { toDriverError } from './failures.ts';
-import type { S3Answer } from './http.ts';
+import { AnswerTooLarge, type WholeAnswer } from '../exchange.ts';
+import type { S3Stream } from './http.ts';
 import { toStoredKey } from './keys.ts';
 import { isMd5 } from './listing.ts';
 import { unquote } from './listing-page.ts';
@@ -16,7 +17,7 @@ export async function statObject(
 ): Promise<ObjectStat | undefined> {
   const details = describeCall('stat', key);
   const storedKey = toStoredKey(store.options.root, key, details);
-  let answer: S3Answer;
+  let answer: WholeAnswer;
   try {
     const headers = { 'x-amz-checksum-mode': 'ENABLED' };
     answer = await store.http.send({ method: 'HEAD', storedKey, headers, signal }, details);
@@ -27,7 +28,6 @@ export async function statObject(
     }
     throw error;
   }
-  await answer.body.dump();
   return { key, ...describeHeaders(answer) };
 }
 
@@ -38,7 +38,8 @@ export async function* readObject(
   { signal }: CallOptions = {},
 ): AsyncGenerator<Uint8Array> {
   const details = describeCall('read', key);
-  const answer = await get(store, key, details, signal);
+  const storedKey = toStoredKey(store.options.root, key, details);
+  const answer = await store.http.open({ method: 'GET', storedKey, signal }, details);
   const announcedBytes = contentLength(answer);
   let seenBytes = 0;
   try {
@@ -66,27 +67,13 @@ export async function readSmallObject(
   { signal }: CallOptions = {},
 ): Promise<Uint8Array> {
   const details = describeCall('readSmall', key);
-  const answer = await get(store, key, details, signal);
-  const announcedBytes = contentLength(answer);
-  if (announcedBytes !== undefined && announcedBytes > maxBytes) {
-    answer.body.on('error', ignoreError).destroy();
-    throw tooLarge(store, key, announcedBytes, maxBytes, details);
-  }
-  const content = await store.http.readBody(answer, details, signal);
-  if (content.byteLength > maxBytes) {
-    throw tooLarge(store, key, content.byteLength, maxBytes, details);
-  }
-  return content;
-}
-
-async function get(
-  store: S3Store,
-  key: string,
-  details: DriverErrorDetails,
-  signal: AbortSignal | undefined,
-): Promise<S3Answer> {
   const storedKey = toStoredKey(store.options.root, key, details);
-  return store.http.send({ method: 'GET', storedKey, signal }, details);
+  try {
+    const answer = await store.http.send({ method: 'GET', storedKey, signal }, details, maxBytes);
+    return answer.body;
+  } catch (error) {
+    throw error instanceof AnswerTooLarge ? tooLarge(store, key, error.sizeBytes, maxBytes, details) : error;
+  }
 }
 
 /**
@@ -107,19 +94,17 @@ async function explainHead(
     return;
   }
   const query = { 'list-type': '2', 'max-keys': '1', prefix };
-  const answer = await store.http
-    .send({ method: 'GET', query, signal }, details)
-    .catch((refused: unknown) => {
-      // Who may read objects but not list them has seen the bucket all the same.
-      if (status === 404 && isDriverError(refused, 'PERMISSION_DENIED')) {
-        return undefined;
-      }
+  try {
+    await store.http.send({ method: 'GET', query, signal }, details);
+  } catch (refused) {
+    // Who may read objects but not list them has seen the bucket all the same.
+    if (status !== 404 || !isDriverError(refused, 'PERMISSION_DENIED')) {
       throw refused;
-    });
-  await answer?.body.dump();
+    }
+  }
 }
 
-function describeHeaders({ headers }: S3Answer): Omit<ObjectStat, 'key'> {
+function describeHeaders({ headers }: WholeAnswer): Omit<ObjectStat, 'key'> {
   const header = (name: string): string | undefined => {
     const value = headers[name];
     return Array.isArray(value) ? value[0] : value;
@@ -159,7 +144,7 @@ function fullObjectSha256(base64: string | undefined, type: string | undefined):
   return Buffer.from(base64, 'base64').toString('hex');
 }
 
-function contentLength({ headers }: S3Answer): number | undefined {
+function contentLength({ headers }: S3Stream): number | undefined {
   const value = headers['content-length'];
   return typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : undefined;
 }
@@ -177,6 +162,3 @@ function tooLarge(
     details,
   );
 }
-
-/** A body that is thrown away may break as it likes. */
-function ignoreError(): void {}

@@ -15,48 +15,75 @@ export interface RequestToSign {
 
 /**
  * Signs requests for S3 (AWS Signature Version 4, "Authenticating Requests: Using the Authorization Header").
- * The key that signs is the same for a whole day, so it is derived once: a PUT takes 20 us of CPU time to sign,
- * where `aws4`, which knows every service, takes 45 (both measured in turns, on two busy cores).
+ * What is the same for many requests is worked out once: the key that signs, for a whole day, and in which order the
+ * headers stand, for all requests that have the same ones. A PUT takes 8 us of CPU time to sign, where `aws4`,
+ * which knows every service, takes 37 (measured in turns, on two busy cores).
  */
 export function openSigner(region: string) {
   let key: SigningKey | undefined;
+  const orders = new Map<string, HeaderOrder>();
 
   /**
-   * The headers with all that the signature needs besides them.
+   * The headers with all that the signature needs besides them, names and values in turn.
    * @param date as `20240506T070809Z`.
    */
   return function sign(
     request: RequestToSign,
     date: string,
     { accessKeyId, secretAccessKey, sessionToken }: S3Credentials,
-  ): Record<string, string> {
-    const day = date.slice(0, 8);
-    if (key === undefined || key.day !== day || key.secretAccessKey !== secretAccessKey) {
-      key = { day, secretAccessKey, bytes: deriveKey(day, region, secretAccessKey) };
+  ): string[] {
+    if (key === undefined || key.secretAccessKey !== secretAccessKey || !date.startsWith(key.day)) {
+      const day = date.slice(0, 8);
+      const scope = `${day}/${region}/s3/aws4_request`;
+      key = { day, scope, secretAccessKey, hmac: openHmac(deriveKey(day, region, secretAccessKey)) };
     }
-    const headers: Record<string, string> = {
-      ...request.headers,
-      'x-amz-content-sha256': request.payloadSha256,
-      'x-amz-date': date,
-    };
+    const headers: string[] = [];
+    let names = '';
+    for (const name in request.headers) {
+      headers.push(name, request.headers[name] ?? '');
+      names += `${name}\n`;
+    }
+    headers.push('x-amz-content-sha256', request.payloadSha256, 'x-amz-date', date);
     if (sessionToken !== undefined) {
-      headers['x-amz-security-token'] = sessionToken;
+      headers.push('x-amz-security-token', sessionToken);
+      names += 'x-amz-security-token';
     }
-    const signedNames = Object.keys(headers).filter(isSigned).sort();
-    const scope = `${day}/${region}/s3/aws4_request`;
-    const canonical = canonicalRequest(request, headers, signedNames);
-    const text = `AWS4-HMAC-SHA256\n${date}\n${scope}\n${hash('sha256', canonical, 'hex')}`;
-    const signature = createHmac('sha256', key.bytes).update(text).digest('hex');
-    headers['authorization'] =
-      `AWS4-HMAC-SHA256 Credential=${accessKeyId}/${scope}, SignedHeaders=${signedNames.join(';')}, Signature=${signature}`;
+    let order = orders.get(names);
+    if (order === undefined) {
+      order = orderOf(headers);
+      orders.set(names, order);
+    }
+    const canonical = canonicalRequest(request, headers, order);
+    const text = `AWS4-HMAC-SHA256\n${date}\n${key.scope}\n${hash('sha256', canonical, 'hex')}`;
+    headers.push(
+      'authorization',
+      `AWS4-HMAC-SHA256 Credential=${accessKeyId}/${key.scope}, SignedHeaders=${order.signedNames}, Signature=${key.hmac(text)}`,
+    );
     return headers;
   };
 }
 
 interface SigningKey {
   day: string;
+  scope: string;
   secretAccessKey: string;
-  bytes: Buffer;
+  hmac: (text: string) => string;
+}
+
+/** Where in a list of headers, names and values in turn, those stand that are signed, in the order of signing. */
+interface HeaderOrder {
+  indexes: number[];
+  signedNames: string;
+}
+
+function orderOf(headers: readonly string[]): HeaderOrder {
+  const signed = headers
+    .flatMap((name, index) => (index % 2 === 0 && isSigned(name) ? [{ name, index }] : []))
+    .sort((first, second) => (first.name < second.name ? -1 : 1));
+  return {
+    indexes: signed.map(({ index }) => index),
+    signedNames: signed.map(({ name }) => name).join(';'),
+  };
 }
 
 function deriveKey(day: string, region: string, secretAccessKey: string): Buffer {
@@ -66,14 +93,46 @@ function deriveKey(day: string, region: string, secretAccessKey: string): Buffer
   );
 }
 
+const BLOCK_BYTES = 64;
+const DIGEST_BYTES = 32;
+
+/**
+ * HMAC-SHA256 in hex of texts with one key (RFC 2104), as two plain hashes: Node's `createHmac` makes an object
+ * for each text, which takes twice as long and leaves it to be collected.
+ * @param key of at most a block.
+ */
+function openHmac(key: Uint8Array): (text: string) => string {
+  let inner = padded(key, 0x36, 1024);
+  const outer = padded(key, 0x5c, DIGEST_BYTES);
+  return (text) => {
+    // No character takes more than three bytes for each of its code units.
+    if (text.length * 3 > inner.byteLength - BLOCK_BYTES) {
+      inner = padded(key, 0x36, text.length * 3);
+    }
+    const textBytes = inner.write(text, BLOCK_BYTES);
+    outer.write(hash('sha256', inner.subarray(0, BLOCK_BYTES + textBytes), 'hex'), BLOCK_BYTES, 'hex');
+    return hash('sha256', outer, 'hex');
+  };
+}
+
+/** The key as a block whose bits are mixed with those of a byte, and room behind it. */
+function padded(key: Uint8Array, byte: number, roomBytes: number): Buffer {
+  const block = Buffer.alloc(BLOCK_BYTES + roomBytes);
+  block.fill(byte, 0, BLOCK_BYTES);
+  key.forEach((part, index) => {
+    block[index] = part ^ byte;
+  });
+  return block;
+}
+
 function canonicalRequest(
   { method, path, query, payloadSha256 }: RequestToSign,
-  headers: Readonly<Record<string, string>>,
-  signedNames: readonly string[],
+  headers: readonly string[],
+  { indexes, signedNames }: HeaderOrder,
 ): string {
   let lines = '';
-  for (const name of signedNames) {
-    lines += `${name}:${singleSpaced(headers[name] ?? '')}\n`;
+  for (const index of indexes) {
+    lines += `${headers[index]}:${singleSpaced(headers[index + 1] ?? '')}\n`;
   }
   const canonicalQuery =
     query.length === 0
@@ -82,7 +141,7 @@ function canonicalRequest(
           .toSorted(([first], [second]) => (first < second ? -1 : 1))
           .map(([name, value]) => `${name}=${value}`)
           .join('&');
-  return `${method}\n${path}\n${canonicalQuery}\n${lines}\n${signedNames.join(';')}\n${payloadSha256}`;
+  return `${method}\n${path}\n${canonicalQuery}\n${lines}\n${signedNames}\n${payloadSha256}`;
 }
 
 /** Caches and proxies rewrite ranges on their way, and only what is signed must stay as it is. */

@@ -109,11 +109,10 @@ async function put(
         };
   const payloadSha256 = sha256 ?? UNSIGNED_PAYLOAD;
   try {
-    const answer = await store.http.send(
+    await store.http.send(
       { method: 'PUT', storedKey, headers, body: content, bodyBytes: sizeBytes, payloadSha256, signal },
       details,
     );
-    await answer.body.dump();
   } catch (error) {
     // A store that refuses bytes that were proven here received others: they were damaged on their way.
     throw isProven && isDriverError(error, 'CORRUPT')
