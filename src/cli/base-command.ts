@@ -1,4 +1,6 @@
-import { Command, Errors, type Interfaces } from '@oclif/core';
+import { Command } from '@oclif/core/command';
+import { CLIError, ExitError } from '@oclif/core/errors';
+import type { BooleanFlag } from '@oclif/core/interfaces';
 import type { Observer } from '../operations/observer.ts';
 import { describeFailure, type Failure } from './failure.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
@@ -32,7 +34,7 @@ export interface Envelope<Result = unknown> {
  */
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
-  static override baseFlags: { 'no-progress': Interfaces.BooleanFlag<boolean> } = {
+  static override baseFlags: { 'no-progress': BooleanFlag<boolean> } = {
     'no-progress': noProgressFlag(),
   };
 
@@ -124,7 +126,7 @@ export abstract class BaseCommand extends Command {
   protected override catch(error: Error): Promise<void> {
     this.#progress.stop();
     // A request to end, such as that of --help: no failure.
-    if (error instanceof Errors.ExitError) {
+    if (error instanceof ExitError) {
       return Promise.reject(error);
     }
     // Arguments that could not be parsed are no forgotten call of parse, of which oclif would warn.
@@ -182,7 +184,7 @@ export abstract class BaseCommand extends Command {
 }
 
 /** Carries the exit code to oclif's `handle`, which prints nothing more. */
-class PrintedError extends Errors.CLIError {
+class PrintedError extends CLIError {
   constructor({ message, code, exitCode }: Failure) {
     super(message, { exit: exitCode, code });
     this.skipOclifErrorHandling = true;

@@ -1,4 +1,4 @@
-import { Errors } from '@oclif/core';
+import { CLIError } from '@oclif/core/errors';
 import { DriverError, type DriverErrorCode } from '../drivers/errors.ts';
 import { LocationError } from '../drivers/location.ts';
 import { SafetyRefusal } from '../operations/errors.ts';
@@ -53,7 +53,7 @@ export function describeFailure(error: unknown, signal?: AbortSignal): Failure {
     return exitCode === undefined ? bug(error, error.code) : known(error, error.code, exitCode);
   }
   // What oclif's parser raises, and the checks of its ready-made flags.
-  if (error instanceof Errors.CLIError) {
+  if (error instanceof CLIError) {
     return { ...known(error, 'USAGE', exitCodes.usage), message: redact(withoutNote(error.message)) };
   }
   return bug(error, 'BUG');

@@ -1,4 +1,5 @@
-import { Args, Flags } from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { parseLocation, type StoreLocation } from '../drivers/location.ts';
 import { parseBytes } from './units.ts';
 import { UsageError } from './usage-error.ts';

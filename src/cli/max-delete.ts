@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import type { MaxDelete } from '../operations/migrate/guards.ts';
 import { UsageError } from './usage-error.ts';
 

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { UsageError } from './usage-error.ts';
 
 const HOUR_MS = 3_600_000;

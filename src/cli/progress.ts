@@ -1,4 +1,5 @@
-import cliProgress from 'cli-progress';
+import { createRequire } from 'node:module';
+import type cliProgress from 'cli-progress';
 import { progressLine } from './progress-line.ts';
 import { escapeForTerminal, escapeLines } from './units.ts';
 
@@ -24,6 +25,8 @@ export type ProgressStream = NodeJS.WritableStream & { isTTY?: boolean; columns?
 
 const plainIntervalMs = 10_000;
 const barWidth = 20;
+
+const require = createRequire(import.meta.url);
 
 /**
  * Shows on stderr how far a command has come: a line that is redrawn on a terminal, elsewhere a new line every ten
@@ -106,8 +109,10 @@ export class Progress {
       return `[${'='.repeat(done)}${'-'.repeat(barWidth - done)}]`;
     };
     const format = () => this.#line(state, widthOf(this.#stream), draw);
+    // Only on a terminal: it takes 25 ms of CPU time to load.
+    const { SingleBar } = require('cli-progress') as typeof cliProgress;
     const begin = () => {
-      const bar = new cliProgress.SingleBar({
+      const bar = new SingleBar({
         stream: this.#stream,
         format,
         clearOnComplete: true,

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import type { DataSubset } from '../operations/sample.ts';
 import { formatBytes, parseBytes } from './units.ts';
 import { UsageError } from './usage-error.ts';

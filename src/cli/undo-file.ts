@@ -1,35 +1,9 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
-import { z } from 'zod';
 import type { Driver } from '../drivers/driver.ts';
 import type { UndoEntry, UndoLog, UndoRecord } from '../operations/repair/undo-log.ts';
+import type { UndoHeader } from './undo-schema.ts';
 import { UsageError } from './usage-error.ts';
-
-/** The shape of the file; it grows when older files can no longer be read. */
-const FORMAT = 1;
-
-const identity = z.object({ service: z.string(), container: z.string(), root: z.string() });
-const header = z.object({
-  type: z.literal('regtool-undo'),
-  format: z.literal(FORMAT),
-  location: z.string(),
-  identity,
-});
-const entry = z.discriminatedUnion('change', [
-  z.object({
-    change: z.literal('link'),
-    key: z.string(),
-    former: z.string().nullable(),
-    written: z.string(),
-  }),
-  z.object({
-    change: z.literal('blob'),
-    key: z.string(),
-    former: z.object({ key: z.string(), digest: z.string(), sizeBytes: z.number() }).nullable(),
-    writtenBytes: z.number().nullable(),
-  }),
-  z.object({ change: z.literal('remove'), key: z.string(), sizeBytes: z.number() }),
-]);
 
 export interface UndoFile extends UndoLog {
   /** Whether anything was written to it. */
@@ -60,7 +34,8 @@ export function openUndoFile(path: string, { location, identity }: Driver): Undo
       await handle.chmod(0o600);
     }
     if (former === undefined) {
-      await writeLine(handle, { type: 'regtool-undo', format: FORMAT, location, identity });
+      const header: UndoHeader = { type: 'regtool-undo', format: 1, location, identity };
+      await writeLine(handle, header);
     }
     return handle;
   }
@@ -116,12 +91,13 @@ async function readIfThere(path: string): Promise<UndoRecord | undefined> {
   if (first === undefined) {
     return undefined;
   }
-  const head = header.safeParse(first);
-  const entries = z.array(entry).safeParse(rest);
-  if (!head.success || !entries.success) {
+  // Only now, as it loads zod: most runs read no such file.
+  const { checkUndoRecord } = await import('./undo-schema.ts');
+  const record = checkUndoRecord(first, rest);
+  if (record === undefined) {
     throw new UsageError('FLAG_INVALID', `${path} is not an undo file of regtool repair, or was changed.`);
   }
-  return { ...head.data, entries: entries.data };
+  return record;
 }
 
 function parseLine(line: string): unknown {

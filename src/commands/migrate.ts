@@ -1,5 +1,4 @@
-import { Flags } from '@oclif/core';
-import picomatch from 'picomatch';
+import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.ts';
 import { confirm } from '../cli/confirm.ts';
 import {
@@ -120,7 +119,7 @@ export default class Migrate extends BaseCommand {
             delete: flags.delete ? { max: flags['max-delete'] ?? DEFAULT_MAX_DELETE } : undefined,
             includeForeign: flags['include-foreign'],
             includeIncomplete: flags['include-incomplete'],
-            selects: flags.repository === undefined ? undefined : picomatch(flags.repository),
+            selects: flags.repository === undefined ? undefined : await matcherOf(flags.repository),
             concurrency: flags.concurrency,
             signal: this.signal,
             observer: {
@@ -162,4 +161,10 @@ export default class Migrate extends BaseCommand {
     }
     return true;
   }
+}
+
+/** Whether a name matches one of the patterns. */
+async function matcherOf(patterns: string[]): Promise<(name: string) => boolean> {
+  const { default: picomatch } = await import('picomatch');
+  return picomatch(patterns);
 }

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.ts';
 import { confirm } from '../cli/confirm.ts';
 import { type ExitCode, exitCodes } from '../cli/exit-codes.ts';

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { Flags } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.ts';
 import { exitCodes } from '../cli/exit-codes.ts';
 import { storeArgument } from '../cli/flags.ts';
