@@ -55,6 +55,13 @@ export interface Driver {
   read(key: string, options?: CallOptions): AsyncIterable<Uint8Array>;
 
   /**
+   * The digest, in lower-case hex, of an object's bytes as they are now. Only where the store can have them hashed
+   * without their passing through this thread, several objects at once; elsewhere `read` and hash.
+   * @throws DriverError as `read`.
+   */
+  hash?(key: string, algorithm: ContentDigest['algorithm'], options?: HashOptions): Promise<string>;
+
+  /**
    * The whole of a small object in one call.
    * @throws DriverError NOT_FOUND; CHANGED when it is larger than `maxBytes`.
    */
@@ -148,6 +155,11 @@ export interface LeafFolders {
   file: string;
   /** A folder that holds any of these, too, is listed whole. */
   unless: readonly string[];
+}
+
+export interface HashOptions extends CallOptions {
+  /** Told now and then, and at the end, how many bytes of the object have been hashed; a repeated attempt begins anew. */
+  onSeen?: ((seenBytes: number) => void) | undefined;
 }
 
 export interface WriteOptions extends CallOptions {

@@ -7,8 +7,10 @@ import { provenBody, throwIfAborted } from './body.ts';
 import type {
   Body,
   CallOptions,
+  ContentDigest,
   DeleteFailure,
   Driver,
+  HashOptions,
   ListOptions,
   ObjectStat,
   WriteOptions,
@@ -20,6 +22,7 @@ import { probeFolder } from './filesystem/probe.ts';
 import { openSmallReader } from './filesystem/read-small.ts';
 import { listOneFolder, walkFiles, type Walk } from './filesystem/walk.ts';
 import { openWriter } from './filesystem/write.ts';
+import { hashFile } from './hashing/hash-threads.ts';
 
 export interface FilesystemOptions {
   /** The folder that holds `docker/`; relative to the working directory. */
@@ -109,11 +112,7 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
           const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(wanted), 0, wanted);
           throwIfAborted(signal, describe('read', key));
           if (bytesRead === 0) {
-            throw new DriverError(
-              'CHANGED',
-              `${root}${key} became shorter while it was read; run again.`,
-              describe('read', key),
-            );
+            throw becameShorter(key);
           }
           seenBytes += bytesRead;
           yield buffer.subarray(0, bytesRead);
@@ -122,6 +121,26 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
         await file.close();
       }
     } catch (error) {
+      throw readError(error, key);
+    }
+  }
+
+  async function hash(
+    key: string,
+    algorithm: ContentDigest['algorithm'],
+    { signal, onSeen }: HashOptions = {},
+  ): Promise<string> {
+    throwIfAborted(signal, describe('read', key));
+    assertReadable(key);
+    try {
+      const { hex, sizeBytes, seenBytes } = await hashFile(root + key, algorithm, { signal, onSeen });
+      if (seenBytes !== sizeBytes) {
+        throw becameShorter(key);
+      }
+      onSeen?.(seenBytes);
+      return hex;
+    } catch (error) {
+      throwIfAborted(signal, describe('read', key));
       throw readError(error, key);
     }
   }
@@ -142,6 +161,14 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
     } catch (error) {
       throw readError(error, key);
     }
+  }
+
+  function becameShorter(key: string): DriverError {
+    return new DriverError(
+      'CHANGED',
+      `${root}${key} became shorter while it was read; run again.`,
+      describe('read', key),
+    );
   }
 
   /** What is absent counts as absent only while the root is what it was. */
@@ -231,6 +258,7 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
     },
     stat,
     read,
+    hash,
     readSmall,
     write,
     delete: remove,

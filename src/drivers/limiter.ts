@@ -15,6 +15,7 @@ export interface Limiter {
   takeRequests: Take;
   /** Waits until so many bytes fit the budget. */
   takeBytes: Take;
+  readonly limitsBytes: boolean;
   /** Largest piece to take at once, so that bytes flow evenly: the budget of a second. */
   readonly pieceBytes: number;
 }
@@ -36,6 +37,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
   return {
     takeRequests: bucket(maxRequestsPerSecond, now, sleep),
     takeBytes: bucket(bandwidthBytesPerSecond, now, sleep),
+    limitsBytes: bandwidthBytesPerSecond !== undefined,
     pieceBytes: Math.max(1, Math.floor(bandwidthBytesPerSecond ?? Number.MAX_SAFE_INTEGER)),
   };
 }

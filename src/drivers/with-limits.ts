@@ -2,8 +2,10 @@ import { bodySizeBytes } from './body.ts';
 import type {
   Body,
   CallOptions,
+  ContentDigest,
   CopySource,
   Driver,
+  HashOptions,
   ListOptions,
   PendingUpload,
   WriteOptions,
@@ -32,6 +34,7 @@ export function withLimits(driver: Driver, options: LimitsOptions): Driver {
   const limiter = shared ?? createLimiter(options);
   const closing = new AbortController();
   const { supports } = driver;
+  const hash = driver.hash?.bind(driver);
   const copyFrom = driver.copyFrom?.bind(driver);
   const listUploads = driver.listUploads?.bind(driver);
   const abortUpload = driver.abortUpload?.bind(driver);
@@ -123,6 +126,16 @@ export function withLimits(driver: Driver, options: LimitsOptions): Driver {
       await limiter.takeBytes(content.byteLength, signalsOf(callOptions), describe('read', key));
       return content;
     },
+
+    // What a thread reads cannot be held back: under a limit of bytes, whoever hashes reads.
+    ...(hash === undefined || limiter.limitsBytes
+      ? {}
+      : {
+          async hash(key: string, algorithm: ContentDigest['algorithm'], hashOptions: HashOptions = {}) {
+            await takeRequests(1, 'read', key, hashOptions);
+            return hash(key, algorithm, hashOptions);
+          },
+        }),
 
     async write(key: string, body: Body, writeOptions: WriteOptions = {}) {
       const sizeBytes = bodySizeBytes(body);

@@ -2,9 +2,11 @@ import { throwIfAborted } from './body.ts';
 import type {
   Body,
   CallOptions,
+  ContentDigest,
   CopySource,
   DeleteFailure,
   Driver,
+  HashOptions,
   ListOptions,
   ObjectStat,
   PendingUpload,
@@ -57,6 +59,7 @@ export interface Retry {
  */
 export function withRetry(driver: Driver, options: RetryOptions = {}): Driver {
   const retry = retrier(driver, options);
+  const hash = driver.hash?.bind(driver);
   const copyFrom = driver.copyFrom?.bind(driver);
   const listUploads = driver.listUploads?.bind(driver);
   const abortUpload = driver.abortUpload?.bind(driver);
@@ -115,6 +118,13 @@ export function withRetry(driver: Driver, options: RetryOptions = {}): Driver {
 
     readSmall: (key: string, maxBytes: number, callOptions: CallOptions = {}) =>
       retry.call('read', key, callOptions.signal, () => driver.readSmall(key, maxBytes, callOptions)),
+
+    ...(hash === undefined
+      ? {}
+      : {
+          hash: (key: string, algorithm: ContentDigest['algorithm'], hashOptions: HashOptions = {}) =>
+            retry.call('read', key, hashOptions.signal, () => hash(key, algorithm, hashOptions)),
+        }),
 
     write: (key: string, body: Body, writeOptions: WriteOptions = {}) =>
       retry.call('write', key, writeOptions.signal, () => driver.write(key, body, writeOptions)),

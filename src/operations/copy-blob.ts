@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
 import { corruptError } from '../drivers/body.ts';
 import type { ContentDigest, Driver } from '../drivers/driver.ts';
 import { DriverError, isDriverError } from '../drivers/errors.ts';
 import { canCopyFrom } from '../drivers/keys.ts';
 import { digestParts, type Digest } from '../layout/digest.ts';
 import { blobDataKey } from '../layout/paths.ts';
+import { hashObject } from './hash-object.ts';
 import { meteredBody, type OnBytes } from './metered-body.ts';
 
 /** Blobs up to this size go through memory in one piece; larger ones are streamed. */
@@ -113,11 +113,7 @@ async function proveAtSource(
     }
     return stat.etag;
   }
-  const hash = createHash(expected.algorithm);
-  for await (const chunk of source.read(key, { signal })) {
-    hash.update(chunk);
-  }
-  const actual = hash.digest('hex');
+  const actual = await hashObject(source, key, expected.algorithm, { signal });
   if (actual !== expected.hex) {
     throw corruptError(expected, actual, details);
   }

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { CallOptions, Driver } from '../drivers/driver.ts';
 import { isDriverError } from '../drivers/errors.ts';
 import { digestParts, type Digest } from '../layout/digest.ts';
 import { blobDataKey } from '../layout/paths.ts';
+import { hashObject } from './hash-object.ts';
 
 /** What a blob's bytes turned out to be. */
 export interface BlobProof {
@@ -68,14 +68,19 @@ export class BlobProver {
 
   /** A connection that breaks in the middle is no statement about the blob: it is read anew. */
   async #read(digest: Digest): Promise<string> {
+    const { signal } = this.#options;
     let reportedBytes = 0;
+    const onSeen = (seenBytes: number): void => {
+      if (seenBytes > reportedBytes) {
+        this.#options.onBytes?.(seenBytes - reportedBytes);
+        reportedBytes = seenBytes;
+      }
+    };
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#readOnce(digest, (seenBytes) => {
-          if (seenBytes > reportedBytes) {
-            this.#options.onBytes?.(seenBytes - reportedBytes);
-            reportedBytes = seenBytes;
-          }
+        return await hashObject(this.#driver, blobDataKey(digest), digestParts(digest).algorithm, {
+          signal,
+          onSeen,
         });
       } catch (error) {
         const mayHelp = isDriverError(error) && (error.retryable || error.code === 'CHANGED');
@@ -84,16 +89,5 @@ export class BlobProver {
         }
       }
     }
-  }
-
-  async #readOnce(digest: Digest, onSeen: (seenBytes: number) => void): Promise<string> {
-    const hash = createHash(digestParts(digest).algorithm);
-    let seenBytes = 0;
-    for await (const chunk of this.#driver.read(blobDataKey(digest), { signal: this.#options.signal })) {
-      hash.update(chunk);
-      seenBytes += chunk.byteLength;
-      onSeen(seenBytes);
-    }
-    return hash.digest('hex');
   }
 }

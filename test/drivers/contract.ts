@@ -291,6 +291,24 @@ export function describeDriver(name: string, factory: ContractFactory): void {
       await driver.delete(['large']);
     });
 
+    it('hashes an object as it is now, where it offers to', async () => {
+      const content = randomBytes(400_000);
+      await driver.write('hashed', content);
+      const seen: number[] = [];
+      const onSeen = (seenBytes: number): void => {
+        seen.push(seenBytes);
+      };
+      const expected = driver.hash === undefined ? undefined : sha256(content).hex;
+      expect(await driver.hash?.('hashed', 'sha256', { onSeen })).toBe(expected);
+      expect(seen.at(-1)).toBe(driver.hash === undefined ? undefined : content.byteLength);
+      if (driver.hash !== undefined) {
+        const signal = AbortSignal.abort();
+        expect(await codeOf(driver.hash('hashed', 'sha256', { signal }))).toBe('ABORTED');
+        expect(await codeOf(driver.hash('absent', 'sha256'))).toBe('NOT_FOUND');
+      }
+      await driver.delete(['hashed']);
+    });
+
     it('says NOT_FOUND for what is not there', async () => {
       expect(await driver.stat('absent')).toBeUndefined();
       expect(await codeOf(readAll(driver, 'absent'))).toBe('NOT_FOUND');

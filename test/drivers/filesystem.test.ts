@@ -164,6 +164,56 @@ describe('filesystem driver', () => {
     await expect(reading()).rejects.toMatchObject({ code: 'CHANGED' });
   });
 
+  describe('hashing in another thread', () => {
+    const GIB = 1024 * 1024 * 1024;
+    const makeSparse = (key: string): void => {
+      writeFileSync(join(root, key), '');
+      truncateSync(join(root, key), GIB);
+    };
+
+    it('notices a file that shrinks meanwhile', async () => {
+      makeSparse('shrinking');
+      const onSeen = (): void => truncateSync(join(root, 'shrinking'), 1000);
+      await expect(driver.hash?.('shrinking', 'sha256', { onSeen })).rejects.toMatchObject({
+        code: 'CHANGED',
+        key: 'shrinking',
+      });
+    });
+
+    it('ends in the middle of a file when it is interrupted, and has the thread take others', async () => {
+      makeSparse('large');
+      const seen: number[] = [];
+      const controller = new AbortController();
+      const onSeen = (seenBytes: number): void => {
+        seen.push(seenBytes);
+        controller.abort();
+      };
+      await expect(
+        driver.hash?.('large', 'sha256', { signal: controller.signal, onSeen }),
+      ).rejects.toMatchObject({ code: 'ABORTED' });
+      expect(Math.max(...seen)).toBeLessThan(GIB);
+      await write('small', 'abc');
+      // The digest of "abc", FIPS 180-4's own example.
+      expect(await driver.hash?.('small', 'sha256')).toBe(
+        'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
+      );
+    });
+
+    it('says what the system says of a file that it may not read', async () => {
+      await write('kept');
+      chmodSync(join(root, 'kept'), 0o000);
+      await asUnprivileged(async () => {
+        await expect(driver.hash?.('kept', 'sha256')).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+      });
+    });
+
+    it('takes an absent file for absent only while the root is there', async () => {
+      renameSync(root, `${root}.away`);
+      mkdirSync(root);
+      await expect(driver.hash?.('absent', 'sha256')).rejects.toMatchObject({ code: 'STORE_NOT_FOUND' });
+    });
+  });
+
   it('removes folders that a deletion leaves empty, but not the root', async () => {
     await write('tags/a/current/link');
     await write('tags/b/current/link');

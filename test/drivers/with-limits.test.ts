@@ -106,6 +106,16 @@ describe('withLimits', () => {
     expect(time.sleeps.map((duration) => Math.round(duration))).toEqual([1000, 1000, 500]);
   });
 
+  it('counts a hash once, and leaves it out where bytes are limited, for nothing could hold it back', async () => {
+    const time = clock();
+    const inner = { ...openMemory(), hash: async () => 'made up' };
+    const driver = withLimits(inner, { maxRequestsPerSecond: 1, ...time });
+    expect(await driver.hash?.('x', 'sha256')).toBe('made up');
+    await driver.hash?.('x', 'sha256');
+    expect(total(time.sleeps)).toBe(1000);
+    expect(withLimits(inner, { bandwidthBytesPerSecond: 1, ...time }).hash).toBeUndefined();
+  });
+
   it('paces what is written, as bytes and as a stream', async () => {
     const time = clock();
     const driver = withLimits(openMemory(), { bandwidthBytesPerSecond: 1, ...time });

@@ -96,6 +96,19 @@ describe('withRetry', () => {
     },
   );
 
+  it('repeats a hash', async () => {
+    const failures = [failure('UNAVAILABLE')];
+    const hash = async (): Promise<string> => {
+      const error = failures.shift();
+      if (error !== undefined) {
+        throw error;
+      }
+      return 'made up';
+    };
+    const driver = withRetry({ ...openMemory(), hash }, { sleep: async () => {} });
+    expect(await driver.hash?.('x', 'sha256')).toBe('made up');
+  });
+
   it('does not repeat an error that is no DriverError', async () => {
     const { driver, calls } = failing('stat', [new TypeError('a bug')]);
     await expect(driver.stat('key')).rejects.toThrow('a bug');

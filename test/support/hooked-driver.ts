@@ -42,6 +42,12 @@ export function withHooks(driver: Driver, { before, after }: Hooks): Driver {
       around(call('listFolder', folder), () => driver.listFolder(folder, options)),
     stat: (key, options) => around(call('stat', key), () => driver.stat(key, options)),
     read: (key, options) => stream(call('read', key), driver.read(key, options)),
+    ...(driver.hash === undefined
+      ? {}
+      : {
+          hash: (key, algorithm, options) =>
+            around(call('read', key), async () => driver.hash?.(key, algorithm, options) ?? ''),
+        }),
     readSmall: (key, maxBytes, options) =>
       around(call('readSmall', key), () => driver.readSmall(key, maxBytes, options)),
     write: (key, body, options) => around(call('write', key), () => driver.write(key, body, options)),

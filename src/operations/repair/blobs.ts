@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import type { Driver } from '../../drivers/driver.ts';
 import { isDriverError } from '../../drivers/errors.ts';
 import type { Digest, DigestAlgorithm } from '../../layout/digest.ts';
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from '../../layout/manifest.ts';
 import { blobDataKey } from '../../layout/paths.ts';
+import { hashObject } from '../hash-object.ts';
 import { isObjectFailure } from '../object-failure.ts';
 import { BlobProver } from '../prove-blob.ts';
 
@@ -58,11 +58,8 @@ export class ProvedBlobs {
 
   /** The digest of a blob's bytes under any algorithm. */
   async hash(digest: Digest, algorithm: DigestAlgorithm): Promise<Digest> {
-    const hash = createHash(algorithm);
-    for await (const chunk of this.#driver.read(blobDataKey(digest), { signal: this.#signal })) {
-      hash.update(chunk);
-    }
-    return `${algorithm}:${hash.digest('hex')}` as Digest;
+    const hex = await hashObject(this.#driver, blobDataKey(digest), algorithm, { signal: this.#signal });
+    return `${algorithm}:${hex}` as Digest;
   }
 
   async #prove(digest: Digest): Promise<BlobState> {

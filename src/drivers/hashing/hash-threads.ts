@@ -1,0 +1,109 @@
+import { availableParallelism } from 'node:os';
+import pLimit from 'p-limit';
+import { HashThread, type AskOptions } from './hash-thread-handle.ts';
+import type { ContentAlgorithm, PieceAlgorithm } from './messages.ts';
+
+/**
+ * As many threads as cores, because hashing is all that they do; and no fewer than four, because on a disk behind a
+ * network they mostly wait. Each is started when there is work and no idle one.
+ */
+const THREADS_MAX = Math.max(4, availableParallelism());
+/** So that a thread has its next file at hand when it is done with one. */
+const FILES_PER_THREAD = 2;
+
+const threads = new Set<HashThread>();
+const fileLimit = pLimit(THREADS_MAX * FILES_PER_THREAD);
+let nextContent = 0;
+
+export interface HashedFile {
+  /** Lower case. */
+  hex: string;
+  /** What the file was said to have when it was opened. */
+  sizeBytes: number;
+  /** What was read of it: less, when it became shorter meanwhile. */
+  seenBytes: number;
+}
+
+/**
+ * Hashes a file of this machine in another thread, which reads it itself: no byte goes from thread to thread.
+ * @throws what the system call threw, with its `code`; the signal's reason as soon as it is aborted.
+ */
+export async function hashFile(
+  filePath: string,
+  algorithm: ContentAlgorithm,
+  options: AskOptions = {},
+): Promise<HashedFile> {
+  return fileLimit(() =>
+    withThread((thread) =>
+      thread.ask('file', (job) => ({ kind: 'file', job, path: filePath, algorithm }), options),
+    ),
+  );
+}
+
+async function withThread<T>(action: (thread: HashThread) => Promise<T>): Promise<T> {
+  const thread = leastLoaded();
+  thread.load += 1;
+  try {
+    return await action(thread);
+  } finally {
+    thread.load -= 1;
+  }
+}
+
+/** A content that comes in pieces, and is hashed in one other thread while this one does other things. */
+export interface ThreadedHash {
+  /**
+   * Hashes the next piece. It must stay as it is until this resolves, with the hex digest of the piece alone.
+   * Calls may overlap; pieces are taken in the order of the calls.
+   * @param bytes in shared memory, else they would be copied.
+   */
+  update(bytes: Uint8Array): Promise<string>;
+  /** Hex of all pieces. */
+  digest(): Promise<string>;
+  /** Gives the thread back. Always to be called at the end. */
+  close(): void;
+}
+
+/** @param algorithm of the whole content; undefined where its digest is not asked for. */
+export function openThreadedHash(
+  algorithm: ContentAlgorithm | undefined,
+  pieceAlgorithm: PieceAlgorithm,
+): ThreadedHash {
+  const thread = leastLoaded();
+  thread.load += 1;
+  const content = nextContent;
+  nextContent += 1;
+  return {
+    async update(bytes) {
+      const { hex } = await thread.ask('piece', (job) => {
+        return { kind: 'piece', job, content, algorithm, bytes, pieceAlgorithm };
+      });
+      return hex;
+    },
+    async digest() {
+      if (algorithm === undefined) {
+        throw new TypeError('No digest of the whole content was asked for.');
+      }
+      const { hex } = await thread.ask('end', (job) => ({ kind: 'end', job, content, algorithm }));
+      return hex;
+    },
+    close() {
+      thread.load -= 1;
+      thread.tell({ kind: 'drop', content });
+    },
+  };
+}
+
+function leastLoaded(): HashThread {
+  let best: HashThread | undefined;
+  for (const thread of threads) {
+    if (best === undefined || thread.load < best.load) {
+      best = thread;
+    }
+  }
+  if (best === undefined || (best.load > 0 && threads.size < THREADS_MAX)) {
+    best = new HashThread((ended) => threads.delete(ended));
+    threads.add(best);
+  }
+  return best;
+}
