@@ -101,7 +101,7 @@ describe('filesystem driver', () => {
     symlinkSync('..', join(root, 'real/up'));
     await expect(listAll(driver, 'real/')).rejects.toMatchObject({
       code: 'BAD_LISTING',
-      message: expect.stringContaining('real/up is a symbolic link to a folder that holds it'),
+      message: expect.stringContaining('is a symbolic link to a folder that holds it'),
     });
   });
 

@@ -1,6 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compareKeys, overlap } from '../../src/drivers/keys.ts';
+import { compareKeys, overlap, sortKeys } from '../../src/drivers/keys.ts';
+
+describe('sortKeys', () => {
+  it('sorts by the UTF-8 bytes, whatever the characters', () => {
+    const unit = fc.constantFrom('a', 'b', '/', '-', 'é', '\uFFFD', '😀');
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit, maxLength: 4 })), (keys) => {
+        const expected = [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+        expect(sortKeys([...keys])).toEqual(expected);
+      }),
+    );
+  });
+});
 
 describe('compareKeys', () => {
   it.each([
