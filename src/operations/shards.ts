@@ -38,8 +38,11 @@ interface Level {
   loose: LooseObject[];
 }
 
-/** Namespaces are split until there are so many shards: enough to keep all listings busy. */
-const REPOSITORY_SHARDS = 64;
+/**
+ * Namespaces are split until there are so many shards: enough to hide the latency of a store, for a page of 1,000
+ * keys takes this process about as long to work on as the store takes to answer. Each further shard costs a request.
+ */
+const REPOSITORY_SHARDS = 32;
 const SPLIT_DEPTH_MAX = 8;
 
 export interface FindShardsOptions {
@@ -103,6 +106,34 @@ export async function findShards(
       .map(({ prefix, inSource, inTarget }) => ({ folder: prefix, inSource, inTarget })),
   };
 }
+
+/**
+ * Joins the two-letter folders of blobs that share their first letter: `blobs/sha256/a`. Up to 16 folders of a small
+ * registry then come in two requests, and of a large one each joined shard still has thousands of objects. Folders
+ * with any other name, and what an odd name or a file beside them would be mixed up with, stay as they are.
+ */
+export function joinBlobShards({ blobs, loose }: Pick<ShardMap, 'blobs' | 'loose'>): Shard[] {
+  const groups = new Map<string, Shard[]>();
+  for (const shard of blobs) {
+    const joined = BLOB_FOLDER.exec(shard.prefix)?.[1] ?? shard.prefix;
+    groups.set(joined, [...(groups.get(joined) ?? []), shard]);
+  }
+  const keys = [...blobs.map(({ prefix }) => prefix), ...loose.map(({ key }) => key)];
+  return [...groups].flatMap(([prefix, shards]) => {
+    const isWhole = keys.filter((key) => key.startsWith(prefix)).length === shards.length;
+    return isWhole && shards.length > 1
+      ? [
+          {
+            prefix,
+            inSource: shards.some(({ inSource }) => inSource),
+            inTarget: shards.some(({ inTarget }) => inTarget),
+          },
+        ]
+      : shards;
+  });
+}
+
+const BLOB_FOLDER = /^(.*\/[0-9a-f])[0-9a-f]\/$/;
 
 /** Goes down level by level while there are too few shards to keep all listings busy. */
 async function splitRepositories(

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
@@ -181,7 +181,8 @@ describe('a walk that knows which file a folder holds', () => {
           if (full.code !== undefined && short.listed !== undefined) {
             // What it gave must be there: each key of it a real file.
             for (const [key, size] of short.listed) {
-              expect(listed(root, key)).toContainEqual([key, size]);
+              const stats = statSync(root + key);
+              expect([stats.isFile(), stats.size]).toEqual([true, size]);
             }
             const traps = wanted.filter(
               ({ kind }) => kind === 'dangling' || kind === 'circle' || kind === 'sibling',
@@ -252,7 +253,8 @@ describe('a walk that begins after a key', () => {
           if (whole === undefined) {
             return;
           }
-          const after = typeof start === 'string' ? start : (whole[start]?.[0] ?? '');
+          const after =
+            typeof start === 'string' ? start : (whole[start % Math.max(1, whole.length)]?.[0] ?? '');
           const isAfter = ([key]: [string, number]) =>
             Buffer.compare(Buffer.from(key), Buffer.from(after)) > 0;
           expect(listed(root, '', { leaves, after })).toEqual(whole.filter(isAfter));

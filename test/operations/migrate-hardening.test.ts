@@ -164,7 +164,7 @@ describe('migrate from a filesystem whose disk goes away below the root', () => 
       const target = memoryOf(registry.objects);
       const before = new Map(target.objects);
       const shards = new Set(
-        [...registry.objects.keys()].map((key) => /blobs\/sha256\/../.exec(key)?.[0]).filter(Boolean),
+        [...registry.objects.keys()].map((key) => /blobs\/sha256\/./.exec(key)?.[0]).filter(Boolean),
       );
       let listed = 0;
       const live = withHooks(source, {

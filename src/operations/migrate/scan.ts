@@ -10,7 +10,7 @@ import { DigestSet } from '../digest-set.ts';
 import type { Pair } from '../march.ts';
 import { marchShard } from '../march-shard.ts';
 import type { Observer } from '../observer.ts';
-import { findShards, type LooseObject, type Shard, type ShardMap } from '../shards.ts';
+import { findShards, joinBlobShards, type LooseObject, type Shard, type ShardMap } from '../shards.ts';
 import { Spool } from '../spool.ts';
 import { planSelectedBlobs, type SelectedBlobs } from './selected-blobs.ts';
 import {
@@ -57,7 +57,9 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
       guarded(shard, () => scanRepositories(shard)),
     );
     if (selected === undefined) {
-      await forEachConcurrently(shards.blobs, concurrency, (shard) => guarded(shard, () => scanBlobs(shard)));
+      await forEachConcurrently(joinBlobShards(shards), concurrency, (shard) =>
+        guarded(shard, () => scanBlobs(shard)),
+      );
     } else {
       await planSelectedBlobs(source, target, selected, plan, { concurrency, signal });
     }
