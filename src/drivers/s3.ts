@@ -118,7 +118,7 @@ export async function openS3(options: S3Options): Promise<Driver> {
     describe: (call) => describeBucket(store, call),
     probe: (probing) => probeBucket(store, probing),
     async close() {
-      connection.client.destroy();
+      await connection.close();
       await http.close();
     },
   };

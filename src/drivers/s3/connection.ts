@@ -5,13 +5,27 @@ import type { S3Options } from '../s3.ts';
 import { credentialsError, toDriverError } from './failures.ts';
 import { encodeKey } from './keys.ts';
 import type { S3Place } from './refusals.ts';
+import { settledAddress, settledCredentials, surroundings } from './settled.ts';
 
-/** What the SDK knows of a bucket: its client, and where and how to sign requests made without the client. */
-export interface S3Connection {
+/** Where a bucket is, and how to sign requests to it. */
+export interface S3Connection extends S3Address {
   place: S3Place;
-  /** The SDK's module, loaded when the driver is opened. */
+  /**
+   * The SDK with a client of its own for the bucket. Loaded when first asked for, as most runs need little of it or
+   * nothing: see settled.ts.
+   */
+  loadSdk(): Promise<LoadedSdk>;
+  /** Fresh credentials; the SDK keeps them and renews them in time. */
+  credentials(): Promise<S3Credentials>;
+  close(): Promise<void>;
+}
+
+export interface LoadedSdk {
   sdk: typeof S3Sdk;
   client: S3Client;
+}
+
+export interface S3Address {
   /** Scheme, host and port. */
   origin: string;
   /** The bucket's part of the path, '' or `/bucket`; a key follows after `/`. */
@@ -20,22 +34,83 @@ export interface S3Connection {
   signingRegion: string;
   /** `s3:aws` and such for the partitions of AWS, else `s3:` and the host: stores that can copy from one another. */
   service: string;
-  /** Fresh credentials; the SDK keeps them and renews them in time. */
-  credentials(): Promise<S3Credentials>;
 }
 
 export interface S3Credentials {
   accessKeyId: string;
   secretAccessKey: string;
   sessionToken?: string | undefined;
+  /** Where they were found, if not by the SDK. */
+  source?: 'environment' | undefined;
 }
 
 /**
- * Loads the SDK and lets it work out region, endpoint and addressing. Asks nothing of the network.
+ * Works out region, endpoint and addressing; with the SDK where they are not plain. Asks nothing of the network.
  * @throws DriverError STORE_NOT_FOUND when no region is known or the name cannot be addressed, UNSUPPORTED
  *   for directory buckets, whose listings have no order.
  */
 export async function connectS3(options: S3Options): Promise<S3Connection> {
+  const around = surroundings();
+  const settled = settledAddress(options, around);
+  const credentials = settledCredentials(options, around);
+  if (settled !== undefined) {
+    const { region } = settled;
+    return connection(options, settled, credentials, () => openClient({ ...options, region }));
+  }
+  const opened = await openClient(options);
+  const address = await resolveAddress(opened, options);
+  return connection(options, address, credentials, () => Promise.resolve(opened));
+}
+
+function connection(
+  options: S3Options,
+  { region, ...address }: S3Address & { region: string },
+  settled: S3Credentials | undefined,
+  openSdk: () => Promise<LoadedSdk>,
+): S3Connection {
+  const place = { bucket: options.bucket, endpoint: address.origin, region };
+  let loading: Promise<LoadedSdk> | undefined;
+
+  async function load(): Promise<LoadedSdk> {
+    const loaded = await openSdk();
+    reportRetries(loaded.client, place, options.onRetry);
+    return loaded;
+  }
+
+  function loadSdk(): Promise<LoadedSdk> {
+    loading ??= load();
+    return loading;
+  }
+
+  return {
+    place,
+    ...address,
+    loadSdk,
+    async credentials() {
+      if (settled !== undefined) {
+        return settled;
+      }
+      const { client } = await loadSdk();
+      try {
+        return await client.config.credentials();
+      } catch (error) {
+        throw credentialsError(place, error, { driver: 's3', operation: 'credentials' });
+      }
+    },
+    async close() {
+      const loaded = await loading;
+      loaded?.client.destroy();
+    },
+  };
+}
+
+interface OpenedClient extends LoadedSdk {
+  region: string;
+  endpoint: string | undefined;
+  pathStyle: boolean;
+}
+
+async function openClient(options: S3Options): Promise<OpenedClient> {
   // Node 20 is supported here for as long as a published SDK runs on it; its warning is no operator's business.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
   const sdk = await import('@aws-sdk/client-s3');
@@ -48,22 +123,7 @@ export async function connectS3(options: S3Options): Promise<S3Connection> {
     forcePathStyle: pathStyle,
     ...(endpoint === undefined ? {} : { endpoint }),
   });
-  const address = await resolveAddress(client, options, { endpoint, pathStyle, region });
-  const place = { bucket: options.bucket, endpoint: address.origin, region };
-  reportRetries(client, place, options.onRetry);
-  return {
-    place,
-    sdk,
-    client,
-    ...address,
-    async credentials() {
-      try {
-        return await client.config.credentials();
-      } catch (error) {
-        throw credentialsError(place, error, { driver: 's3', operation: 'credentials' });
-      }
-    },
-  };
+  return { sdk, client, region, endpoint, pathStyle };
 }
 
 function clientConfig(options: S3Options): S3ClientConfig {
@@ -137,17 +197,13 @@ async function configuredRegion(
   }
 }
 
-type Address = Pick<S3Connection, 'origin' | 'basePath' | 'signingRegion' | 'service'>;
-
 /** Asks the SDK's endpoint rules what it asks them itself for every request. */
 async function resolveAddress(
-  client: S3Client,
+  { client, region, endpoint, pathStyle }: OpenedClient,
   options: S3Options,
-  known: { endpoint: string | undefined; pathStyle: boolean; region: string },
-): Promise<Address> {
+): Promise<S3Address & { region: string }> {
   const { bucket } = options;
   const details = { driver: 's3', operation: 'open' };
-  const { endpoint, region } = known;
   // The SDK addresses names with dots by path over TLS, for no wildcard certificate covers them.
   const isDotted = bucket.includes('.') && !(endpoint ?? '').startsWith('http:');
   let resolved;
@@ -157,7 +213,7 @@ async function resolveAddress(
       Region: region,
       UseFIPS: await client.config.useFipsEndpoint(),
       UseDualStack: await client.config.useDualstackEndpoint(),
-      ForcePathStyle: known.pathStyle || isDotted,
+      ForcePathStyle: pathStyle || isDotted,
       Accelerate: options.accelerate ?? false,
       ...(endpoint === undefined ? {} : { Endpoint: endpoint }),
     });
@@ -181,6 +237,7 @@ async function resolveAddress(
     url.protocol = 'http:';
   }
   return {
+    region,
     origin: url.origin,
     basePath: encodeKey(decodeURIComponent(url.pathname.replace(/\/$/, ''))),
     signingRegion: scheme?.signingRegion ?? region,

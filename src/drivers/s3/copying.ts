@@ -27,7 +27,7 @@ export async function copyObject(
     await copyInParts(store, source, condition, { storedKey, key, details, signal });
     return;
   }
-  const { sdk, client } = store.connection;
+  const { sdk, client } = await store.connection.loadSdk();
   // The content type is not repeated: a plain copy keeps the source's metadata.
   const { ContentType: _, ...parameters } = objectParameters(store.options);
   const command = new sdk.CopyObjectCommand({
@@ -62,7 +62,7 @@ async function copyInParts(
   condition: Condition,
   { storedKey, key, details, signal }: Destination,
 ): Promise<void> {
-  const { sdk, client } = store.connection;
+  const { sdk, client } = await store.connection.loadSdk();
   const place = { Bucket: store.options.bucket, Key: storedKey };
   const create = new sdk.CreateMultipartUploadCommand({ ...place, ...objectParameters(store.options) });
   const created = await callSdk(store, details, signal, () => client.send(create));
@@ -125,7 +125,7 @@ async function checkUnchanged(
   details: DriverErrorDetails,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { sdk, client } = store.connection;
+  const { sdk, client } = await store.connection.loadSdk();
   const { container, root } = source.identity;
   const head = new sdk.HeadObjectCommand({ Bucket: container, Key: root + source.key });
   const { ETag } = await callSdk(store, details, signal, () => client.send(head, abortable(signal)));

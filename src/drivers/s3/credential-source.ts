@@ -22,6 +22,9 @@ export function credentialSource(credentials: S3Credentials, { accessKeyId, prof
   if (accessKeyId !== undefined) {
     return 'the configuration file';
   }
+  if (credentials.source === 'environment') {
+    return 'environment variables';
+  }
   const marks = (credentials as { $source?: Record<string, string> }).$source ?? {};
   const words = sources.find(([mark]) => marks[mark] !== undefined)?.[1] ?? "the SDK's chain";
   return words === 'a profile' && profile !== undefined ? `the profile ${profile}` : words;

@@ -47,7 +47,8 @@ async function deleteTogether(
   signal: AbortSignal | undefined,
 ): Promise<DeleteFailure[]> {
   const details = describeCall('delete');
-  const { sdk, client, place } = store.connection;
+  const { place } = store.connection;
+  const { sdk, client } = await store.connection.loadSdk();
   const { bucket, root } = store.options;
   const keyByStored = new Map(
     keys.map((key) => [toStoredKey(root, key, describeCall('delete', key)), key] as const),

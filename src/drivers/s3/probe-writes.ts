@@ -120,7 +120,7 @@ async function keepsSha256(store: S3Store, key: string, signal: AbortSignal | un
 }
 
 async function uploadInParts(store: S3Store, key: string, signal: AbortSignal | undefined): Promise<true> {
-  const { sdk, client } = store.connection;
+  const { sdk, client } = await store.connection.loadSdk();
   const upload = await begin(store, key, signal);
   const send = abortable(signal);
   await callSdk(store, describeCall('probe', key), signal, async () => {
@@ -133,7 +133,7 @@ async function uploadInParts(store: S3Store, key: string, signal: AbortSignal | 
 }
 
 async function beginAndAbort(store: S3Store, key: string, signal: AbortSignal | undefined): Promise<true> {
-  const { sdk, client } = store.connection;
+  const { sdk, client } = await store.connection.loadSdk();
   const upload = await begin(store, key, signal);
   await callSdk(store, describeCall('probe', key), signal, () =>
     client.send(new sdk.AbortMultipartUploadCommand(upload), abortable(signal)),
@@ -142,7 +142,7 @@ async function beginAndAbort(store: S3Store, key: string, signal: AbortSignal | 
 }
 
 async function begin(store: S3Store, key: string, signal: AbortSignal | undefined) {
-  const { sdk, client } = store.connection;
+  const { sdk, client } = await store.connection.loadSdk();
   const details = describeCall('probe', key);
   const place = { Bucket: store.options.bucket, Key: toStoredKey(store.options.root, key, details) };
   const { UploadId } = await callSdk(store, details, signal, () =>
@@ -155,7 +155,7 @@ async function begin(store: S3Store, key: string, signal: AbortSignal | undefine
 }
 
 async function listUploads(store: S3Store, prefix: string, signal: AbortSignal | undefined): Promise<true> {
-  const { sdk, client } = store.connection;
+  const { sdk, client } = await store.connection.loadSdk();
   const { bucket, root } = store.options;
   const command = new sdk.ListMultipartUploadsCommand({ Bucket: bucket, Prefix: root + prefix });
   await callSdk(store, describeCall('probe'), signal, () => client.send(command, abortable(signal)));

@@ -62,7 +62,7 @@ function regionOf(head: Answer<BucketHead>, store: S3Store): Answer<string> {
 }
 
 async function encryptionOf(store: S3Store, signal: AbortSignal | undefined): Promise<string> {
-  const { sdk, client } = store.connection;
+  const { sdk, client } = await store.connection.loadSdk();
   const command = new sdk.GetBucketEncryptionCommand({ Bucket: store.options.bucket });
   const none = ['ServerSideEncryptionConfigurationNotFoundError'];
   const found = await unlessAbsent(none, () =>
@@ -73,7 +73,7 @@ async function encryptionOf(store: S3Store, signal: AbortSignal | undefined): Pr
 }
 
 async function objectLockOf(store: S3Store, signal: AbortSignal | undefined): Promise<boolean> {
-  const { sdk, client } = store.connection;
+  const { sdk, client } = await store.connection.loadSdk();
   const command = new sdk.GetObjectLockConfigurationCommand({ Bucket: store.options.bucket });
   const found = await unlessAbsent(
     ['ObjectLockConfigurationNotFoundError', 'NoSuchObjectLockConfiguration'],
@@ -83,7 +83,7 @@ async function objectLockOf(store: S3Store, signal: AbortSignal | undefined): Pr
 }
 
 async function lifecycleOf(store: S3Store, signal: AbortSignal | undefined): Promise<Lifecycle> {
-  const { sdk, client } = store.connection;
+  const { sdk, client } = await store.connection.loadSdk();
   const command = new sdk.GetBucketLifecycleConfigurationCommand({ Bucket: store.options.bucket });
   const found = await unlessAbsent(['NoSuchLifecycleConfiguration'], () =>
     callSdk(store, describeCall('probe'), signal, () => client.send(command, abortable(signal))),
@@ -120,7 +120,7 @@ async function archivedBelow(
   store: S3Store,
   { samplePrefix, signal }: ProbeOptions,
 ): Promise<{ looked: number; archived: number }> {
-  const { sdk, client } = store.connection;
+  const { sdk, client } = await store.connection.loadSdk();
   const { bucket, root } = store.options;
   const command = new sdk.ListObjectsV2Command({
     Bucket: bucket,

@@ -7,7 +7,7 @@ import { abortable, callSdk, describeCall, type S3Store } from './store.ts';
  * Credentials that may not ask (`s3:GetBucketVersioning`), and stores that do not know the question, leave it open.
  */
 export async function describeBucket(store: S3Store, { signal }: CallOptions = {}): Promise<StoreSettings> {
-  const { sdk, client } = store.connection;
+  const { sdk, client } = await store.connection.loadSdk();
   const command = new sdk.GetBucketVersioningCommand({ Bucket: store.options.bucket });
   try {
     const { Status } = await callSdk(store, describeCall('describe'), signal, () =>

@@ -3,6 +3,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { bodySizeBytes, provenBody } from '../body.ts';
 import type { Body, WriteOptions } from '../driver.ts';
 import { DriverError, isDriverError, type DriverErrorDetails } from '../errors.ts';
+import type { LoadedSdk } from './connection.ts';
 import { toDriverError } from './failures.ts';
 import { allowManyListeners, interruptible } from '../interruptible.ts';
 import { objectParameters } from './object-settings.ts';
@@ -23,7 +24,10 @@ export async function uploadInParts(
   details: DriverErrorDetails,
 ): Promise<void> {
   await store.connection.credentials();
-  const { Upload } = await import('@aws-sdk/lib-storage');
+  const [loaded, { Upload }] = await Promise.all([
+    store.connection.loadSdk(),
+    import('@aws-sdk/lib-storage'),
+  ]);
   const ending = new Ending();
   allowManyListeners(ending.signal);
   const proven = reportingFailure(provenBody(body, { expectedDigest, signal, details }), (error) => {
@@ -46,7 +50,7 @@ export async function uploadInParts(
     }
     ending.throwIfFailed();
     const upload = new Upload({
-      client: endingWith(ending, store),
+      client: endingWith(ending, store, loaded),
       params: {
         Bucket: store.options.bucket,
         Key: storedKey,
@@ -117,8 +121,8 @@ class Ending {
  * fails, goes on with the others: here the first failure ends every part under way. Creating, completing
  * and aborting are never cut off, for then nobody would know whether they took place.
  */
-function endingWith(ending: Ending, store: S3Store): S3Client {
-  const { client, sdk, place } = store.connection;
+function endingWith(ending: Ending, store: S3Store, { sdk, client }: LoadedSdk): S3Client {
+  const { place } = store.connection;
   const send = async (command: Parameters<S3Client['send']>[0]): Promise<unknown> => {
     if (command instanceof sdk.AbortMultipartUploadCommand) {
       try {
