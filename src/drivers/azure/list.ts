@@ -14,6 +14,9 @@ export interface AzureListing {
   pageSize: number;
 }
 
+/** Pages without a single name that a store may send in a row before it is taken to go in circles. */
+const maxEmptyPages = 1000;
+
 /** Largest content of one Put Blob; anything above was put together of blocks. */
 const largestSinglePutBytes = 5000 * 1024 * 1024;
 
@@ -109,6 +112,7 @@ async function* pages(
     });
   }
   let marker: string | undefined;
+  let emptyPages = 0;
   do {
     let page: AzureListPage;
     try {
@@ -118,6 +122,10 @@ async function* pages(
     }
     if (page.nextMarker !== undefined && page.nextMarker === marker) {
       throw badListing(`The listing of ${place.location} gave the same page twice.`, key);
+    }
+    emptyPages = page.blobs.length + page.folders.length === 0 ? emptyPages + 1 : 0;
+    if (page.nextMarker !== undefined && emptyPages > maxEmptyPages) {
+      throw badListing(`The listing of ${place.location} goes on and on without a single name.`, key);
     }
     yield page;
     marker = page.nextMarker;

@@ -1,0 +1,205 @@
+import type { Driver } from '../../src/drivers/driver.ts';
+import { openAzure } from '../../src/drivers/azure.ts';
+import { openS3 } from '../../src/drivers/s3.ts';
+import { type Retry, withRetry } from '../../src/drivers/with-retry.ts';
+import { createBucket, createContainer, type SharedServers } from '../servers/index.ts';
+import { type Fault, type FaultingProxy, type ProxiedRequest, startFaultingProxy } from './faulting-proxy.ts';
+
+/** What a request is about, as faults choose it. */
+export interface Asked {
+  what: 'list' | 'read' | 'stat' | 'write' | 'part' | 'complete' | 'copy' | 'delete' | 'other';
+  /** The key; of a listing its prefix; '' where it is about several or none. */
+  key: string;
+  /** Where a listing is to go on. */
+  token: string | undefined;
+}
+
+/** A real store with a proxy in its way. */
+export interface WireStore {
+  /** Not through the proxy: for judging and for setting up. */
+  direct: Driver;
+  /** Through the proxy, with retries as commands have them, but without their pauses. */
+  driver: Driver;
+  /** The pauses that would have been made, in milliseconds. */
+  pausesMs: number[];
+  proxy: FaultingProxy;
+  ask(request: ProxiedRequest): Asked;
+  close(): Promise<void>;
+}
+
+/** How a kind of store says things. */
+export interface WireKind {
+  name: 'S3' | 'Azure';
+  open(servers: SharedServers, attempts?: number): Promise<WireStore>;
+  /** An error as this store gives it. */
+  refusal(status: number, code: string, headers?: Record<string, string>): Fault;
+  /** Codes of the store for the same things. */
+  codes: {
+    busy: string;
+    internal: string;
+    expired: [number, string];
+    skewed: [number, string];
+    denied: string;
+  };
+  /** Whether it gives up a silent connection here before a test does. */
+  stallsShortly: boolean;
+}
+
+/** Much longer than a store takes on a busy machine. */
+const IDLE_MS = 1500;
+/** Above this both stores are written in parts here, the least that S3 allows. */
+export const PART_BYTES = 5 * 2 ** 20;
+
+export const s3Kind: WireKind = {
+  name: 'S3',
+  stallsShortly: true,
+  async open({ rgw }, attempts = 4) {
+    const bucket = await createBucket(rgw);
+    const { endpoint, region, accessKey, secretKey } = rgw;
+    const proxy = await startFaultingProxy(endpoint);
+    const openAt = (at: string): Promise<Driver> =>
+      openS3({
+        bucket,
+        root: '',
+        location: `s3://${bucket}`,
+        endpoint: at,
+        region,
+        accessKeyId: accessKey,
+        secretAccessKey: secretKey,
+        singlePutMaxBytes: PART_BYTES,
+        partSizeBytes: PART_BYTES,
+        timeouts: { idleMs: IDLE_MS },
+      });
+    return finish(await openAt(endpoint), await openAt(proxy.endpoint), proxy, attempts, (request) =>
+      askS3(request, bucket),
+    );
+  },
+  refusal: (status, code, headers = {}) => ({
+    kind: 'answer',
+    status,
+    headers: { 'content-type': 'application/xml', ...headers },
+    body: `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message></Message></Error>`,
+  }),
+  codes: {
+    busy: 'SlowDown',
+    internal: 'InternalError',
+    expired: [400, 'ExpiredToken'],
+    skewed: [403, 'RequestTimeTooSkewed'],
+    denied: 'AccessDenied',
+  },
+};
+
+export const azureKind: WireKind = {
+  name: 'Azure',
+  stallsShortly: false,
+  async open({ azurite }, attempts = 4) {
+    const container = await createContainer(azurite);
+    const { accountName, accountKey, serviceUrl } = azurite;
+    const service = new URL(serviceUrl);
+    const proxy = await startFaultingProxy(service.origin);
+    const openAt = (origin: string): Promise<Driver> =>
+      openAzure({
+        container,
+        root: '',
+        location: `azure://${container}`,
+        accountName,
+        accountKey,
+        serviceUrl: `${origin}${service.pathname}`,
+        singlePutMaxBytes: PART_BYTES,
+        partSizeBytes: PART_BYTES,
+      });
+    return finish(await openAt(service.origin), await openAt(proxy.endpoint), proxy, attempts, (request) =>
+      askAzure(request, `${service.pathname}/${container}`),
+    );
+  },
+  refusal: (status, code, headers = {}) => ({
+    kind: 'answer',
+    status,
+    headers: { 'content-type': 'application/xml', 'x-ms-error-code': code, ...headers },
+    body: `<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>Made up.</Message></Error>`,
+  }),
+  codes: {
+    busy: 'ServerBusy',
+    internal: 'InternalError',
+    expired: [401, 'InvalidAuthenticationInfo'],
+    skewed: [403, 'AuthenticationFailed'],
+    denied: 'AuthorizationPermissionMismatch',
+  },
+};
+
+async function finish(
+  direct: Driver,
+  faulty: Driver,
+  proxy: FaultingProxy,
+  attempts: number,
+  ask: WireStore['ask'],
+): Promise<WireStore> {
+  const pausesMs: number[] = [];
+  const onRetry = ({ delayMs }: Retry): void => {
+    pausesMs.push(delayMs);
+  };
+  return {
+    direct,
+    driver: withRetry(faulty, { attempts, onRetry, sleep: async () => {} }),
+    pausesMs,
+    proxy,
+    ask,
+    async close() {
+      await direct.close();
+      await faulty.close();
+      await proxy.stop();
+    },
+  };
+}
+
+function askS3({ method, url, headers }: ProxiedRequest, bucket: string): Asked {
+  const { pathname, searchParams } = new URL(url, 'http://store');
+  const path = decodeURIComponent(pathname).slice(`/${bucket}`.length).replace(/^\//, '');
+  const asked = (what: Asked['what'], key = path): Asked => ({
+    what,
+    key,
+    token: searchParams.get('continuation-token') ?? undefined,
+  });
+  if (path === '') {
+    if (searchParams.has('delete')) {
+      return asked('delete');
+    }
+    return searchParams.has('list-type') ? asked('list', searchParams.get('prefix') ?? '') : asked('other');
+  }
+  if (searchParams.has('uploadId') || searchParams.has('uploads')) {
+    const isComplete = method === 'POST' && searchParams.has('uploadId');
+    return asked(isComplete ? 'complete' : method === 'PUT' ? 'part' : 'other');
+  }
+  if (method === 'PUT') {
+    return asked('x-amz-copy-source' in headers ? 'copy' : 'write');
+  }
+  return asked(method === 'HEAD' ? 'stat' : method === 'DELETE' ? 'delete' : 'read');
+}
+
+function askAzure({ method, url, headers }: ProxiedRequest, base: string): Asked {
+  const { pathname, searchParams } = new URL(url, 'http://store');
+  const path = decodeURIComponent(pathname).slice(base.length).replace(/^\//, '');
+  const asked = (what: Asked['what'], key = path): Asked => ({
+    what,
+    key,
+    token: searchParams.get('marker') ?? undefined,
+  });
+  switch (searchParams.get('comp')) {
+    case 'list':
+      return asked('list', searchParams.get('prefix') ?? '');
+    case 'batch':
+      return asked('delete', '');
+    case 'block':
+      return asked('part');
+    case 'blocklist':
+      return asked(method === 'PUT' ? 'complete' : 'other');
+    default:
+  }
+  if (path === '') {
+    return asked('other');
+  }
+  if (method === 'PUT') {
+    return asked('x-ms-copy-source' in headers ? 'copy' : 'write');
+  }
+  return asked(method === 'HEAD' ? 'stat' : method === 'DELETE' ? 'delete' : 'read');
+}
