@@ -83,14 +83,14 @@ function faultsOf({ refusal, codes }: WireKind): [string, Fault][] {
   ];
 }
 
-describeOnWire('migrate, with faults on the way to', (kind, trial) => {
+describeOnWire('migrate, with faults on the way to', (kind, expectTrial) => {
   describe.each(['source', 'target'] as const)('as the %s', (side) => {
     const kinds = places[side].map(({ matches }) => matches);
 
     test.each(faultsOf(kind))(
       '%s, once for each kind of request: everything is copied',
       async (name, fault) => {
-        const { pausesMs } = await trial({
+        const { pausesMs } = await expectTrial({
           side,
           pass: 'update',
           attempts: 4,
@@ -118,7 +118,7 @@ describeOnWire('migrate, with faults on the way to', (kind, trial) => {
     test.each(lasting)(
       '%s pass: %s meets %s each time, which is named',
       async (pass, _where, _what, place) => {
-        await trial({
+        await expectTrial({
           side,
           pass,
           attempts: 2,
@@ -132,7 +132,7 @@ describeOnWire('migrate, with faults on the way to', (kind, trial) => {
 
     test.each([15, 40])('expired credentials from request %i on end the run', async (nth) => {
       const [status, code] = kind.codes.expired;
-      await trial({
+      await expectTrial({
         side,
         pass: 'update',
         attempts: 2,
@@ -145,7 +145,7 @@ describeOnWire('migrate, with faults on the way to', (kind, trial) => {
 
     test('a clock that is wrong from some request on ends the run', async () => {
       const [status, code] = kind.codes.skewed;
-      await trial({
+      await expectTrial({
         side,
         pass: 'first',
         attempts: 2,
@@ -157,7 +157,7 @@ describeOnWire('migrate, with faults on the way to', (kind, trial) => {
   });
 
   test.each([1, 20])('a target that is read-only from change %i on is named', async (nth) => {
-    await trial({
+    await expectTrial({
       side: 'target',
       pass: 'update',
       attempts: 2,
@@ -172,7 +172,7 @@ describeOnWire('migrate, with faults on the way to', (kind, trial) => {
   }) => {
     skip(!kind.stallsShortly, 'this driver has no time limit that a test could set');
     const kinds = places.source.map(({ matches }) => matches);
-    await trial({
+    await expectTrial({
       side: 'source',
       pass: 'update',
       attempts: 4,
@@ -200,7 +200,7 @@ describeOnWire('migrate, with faults on the way to', (kind, trial) => {
     // What a link says is all that anybody knows of it: it is broken at the source.
     ['a link with other bytes', readsLink, damaged, 'first', [3]],
   ])('%s is never published (%#)', async (_, matches, fault, pass, expected) => {
-    await trial({
+    await expectTrial({
       side: 'source',
       pass,
       attempts: 2,

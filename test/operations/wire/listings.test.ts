@@ -109,9 +109,9 @@ const answers: [string, Rewrite][] = [
   ],
 ];
 
-describeOnWire('migrate --delete, with answers that are no listing from', (kind, trial) => {
+describeOnWire('migrate --delete, with answers that are no listing from', (kind, expectTrial) => {
   test.each(answers)('the source: %s', async (_, rewrite) => {
-    const { run } = await trial({
+    const { run } = await expectTrial({
       side: 'source',
       pass: 'update',
       attempts: 2,
@@ -124,7 +124,7 @@ describeOnWire('migrate --delete, with answers that are no listing from', (kind,
   });
 
   test.each(answers.slice(4, 6))('the target: %s', async (_, rewrite) => {
-    await trial({
+    await expectTrial({
       side: 'target',
       pass: 'update',
       attempts: 2,
