@@ -74,10 +74,10 @@ export function walkFiles(root: string, prefix: string, { leaves = [], after = '
     }
     if (link !== undefined) {
       refuseCircle(root, key, link, levels);
-    } else if (leaf?.name.test(name) === true && !after.startsWith(key)) {
+    } else if (leaf?.name.test(name) === true) {
       const found = describeLeaf(root, key, leaf);
       if (found !== undefined) {
-        return found;
+        return comesBefore(found.key, after) ? undefined : found;
       }
     }
     enter(key, '');
