@@ -2,6 +2,7 @@ import type { ObjectKind } from '../observer.ts';
 import type { KindCounts } from '../counts.ts';
 import type { DigestSet } from '../digest-set.ts';
 import type { Spool } from '../spool.ts';
+import type { RepositorySpool } from './repository-spool.ts';
 
 /** Why an object is copied: it is not at the target, or is there with another size or content. */
 export type CopyReason = 'missing' | 'size' | 'content';
@@ -47,7 +48,7 @@ export interface Plan {
   blobs: Spool<PlannedCopy>;
   /** Lockfiles and a pull-through cache's state. */
   others: PlannedCopy[];
-  repositories: Spool<RepositoryPlan>;
+  repositories: RepositorySpool;
   foreign: Spool<PlannedCopy>;
   /** Keys at the target that the source does not have, by kind. */
   deletions: Map<ObjectKind, string[]>;

@@ -13,6 +13,7 @@ import { marchShard } from '../march-shard.ts';
 import type { Observer } from '../observer.ts';
 import { findShards, joinBlobShards, type LooseObject, type Shard, type ShardMap } from '../shards.ts';
 import { Spool } from '../spool.ts';
+import { RepositorySpool } from './repository-spool.ts';
 import { planSelectedBlobs, type SelectedBlobs } from './selected-blobs.ts';
 import { type CopyReason, disposePlan, type Plan, type PlannedCopy, type RepositoryPlan } from './plan.ts';
 
@@ -27,7 +28,7 @@ export interface ScanOptions {
   observer: Observer;
 }
 
-/** 16 MB at most; registries with more blobs than this cost a request for each further one that is looked for. */
+/** 52 MB at most, of which a registry takes as much as its blobs need; registries with more blobs than this cost a request for each further one that is looked for. */
 const KNOWN_BLOBS_MAX = 1_000_000;
 const FOREIGN_SAMPLES = 20;
 
@@ -349,7 +350,7 @@ function emptyPlan(isSelection: boolean): Plan {
     isSelection,
     blobs: new Spool(),
     others: [],
-    repositories: new Spool(),
+    repositories: new RepositorySpool(),
     foreign: new Spool(),
     deletions: new Map(),
     keptAtTarget: 0,
