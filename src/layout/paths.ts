@@ -112,7 +112,7 @@ function parseRepositoryKey(key: string): RegistryPath | undefined {
     return undefined;
   }
   const repository = key.slice(REPOSITORIES_PREFIX.length, nameEnd);
-  if (!isRepositoryName(repository)) {
+  if (!isNameAgain(repository)) {
     return undefined;
   }
   if (key.startsWith(LAYERS, nameEnd)) {
@@ -127,6 +127,18 @@ function parseRepositoryKey(key: string): RegistryPath | undefined {
   return key.startsWith(UPLOADS, nameEnd)
     ? parseUpload(key, nameEnd + UPLOADS.length, repository)
     : undefined;
+}
+
+let lastName = '';
+let lastIsName = false;
+
+/** As `isRepositoryName`, remembering the last answer: the keys of a repository come one after another. */
+function isNameAgain(name: string): boolean {
+  if (name !== lastName) {
+    lastName = name;
+    lastIsName = isRepositoryName(name);
+  }
+  return lastIsName;
 }
 
 function parseLayer(key: string, start: number, repository: string): RegistryPath | undefined {

@@ -80,7 +80,13 @@ export class DigestTable {
 
   #holds(slot: number, words: Words): boolean {
     const start = slot * WORDS;
-    return words.every((word, index) => this.#words[start + index] === word);
+    const all = this.#words;
+    return (
+      all[start] === words[0] &&
+      all[start + 1] === words[1] &&
+      all[start + 2] === words[2] &&
+      all[start + 3] === words[3]
+    );
   }
 
   #grow(): void {
@@ -93,8 +99,9 @@ export class DigestTable {
     this.#size = 0;
     for (let slot = 0; slot < used.length; slot += 1) {
       if (used[slot] === 1) {
-        const [a = 0, b = 0, c = 0, d = 0] = words.subarray(slot * WORDS, slot * WORDS + WORDS);
-        this.#insert([a, b, c, d], numbers[slot] ?? 0, flags[slot] ?? 0);
+        const start = slot * WORDS;
+        const word = (index: number) => words[start + index] ?? 0;
+        this.#insert([word(0), word(1), word(2), word(3)], numbers[slot] ?? 0, flags[slot] ?? 0);
       }
     }
   }

@@ -23,10 +23,11 @@ export function openSynthetic(size: SyntheticSize): Driver {
 
   function* keysBelow(prefix: string): Generator<ObjectStat> {
     if (prefix.startsWith(`${root}blobs/sha256/`)) {
-      const folder = prefix.slice(-3, -1);
-      for (let index = 0; index < size.blobsPerFolder; index += 1) {
-        const hex = `${folder}${String(index).padStart(62, '0')}`;
-        yield { key: `${prefix}${hex}/data`, sizeBytes: 1000 };
+      for (const folder of folders(`${root}blobs/sha256/`).filter((name) => name.startsWith(prefix))) {
+        for (let index = 0; index < size.blobsPerFolder; index += 1) {
+          const hex = `${folder.slice(-3, -1)}${String(index).padStart(62, '0')}`;
+          yield { key: `${folder}${hex}/data`, sizeBytes: 1000 };
+        }
       }
       return;
     }

@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import { decodeXmlText, elementText } from '../xml.ts';
 
 /** One page of ListObjectsV2, with keys as the bucket has them. */
@@ -40,6 +41,7 @@ export class ListingPageError extends Error {
  */
 export function scanListingPage(body: Buffer): ListingPage {
   const xml = body.toString('latin1');
+  const encoding = isAscii(body) ? 'latin1' : 'utf8';
   if (!/^\s*(?:<\?xml[^>]*\?>)?\s*<ListBucketResult[\s>]/.test(xml)) {
     throw new ListingPageError('answered a listing with something else');
   }
@@ -49,11 +51,11 @@ export function scanListingPage(body: Buffer): ListingPage {
   const isUrlEncoded = elementText(xml, 'EncodingType') === 'url';
   const objects: ListedObject[] = [];
   for (const range of elements(xml, '<Contents', '</Contents>')) {
-    objects.push(scanObject(body, xml, range, isUrlEncoded));
+    objects.push(scanObject(body, encoding, xml, range, isUrlEncoded));
   }
   const folders: string[] = [];
   for (const range of elements(xml, '<CommonPrefixes', '</CommonPrefixes>')) {
-    folders.push(decodeKey(textOf(body, required(xml, '<Prefix>', range)), isUrlEncoded));
+    folders.push(decodeKey(textOf(body, encoding, required(xml, '<Prefix>', range)), isUrlEncoded));
   }
   return { objects, folders, nextToken: scanNextToken(xml) };
 }
@@ -64,7 +66,13 @@ interface Range {
   end: number;
 }
 
-function scanObject(body: Buffer, xml: string, range: Range, isUrlEncoded: boolean): ListedObject {
+function scanObject(
+  body: Buffer,
+  encoding: 'latin1' | 'utf8',
+  xml: string,
+  range: Range,
+  isUrlEncoded: boolean,
+): ListedObject {
   const key = required(xml, '<Key>', range);
   const size = required(xml, '<Size>', range);
   const sizeText = xml.slice(size.start, size.end);
@@ -76,9 +84,9 @@ function scanObject(body: Buffer, xml: string, range: Range, isUrlEncoded: boole
   const modifiedAtMs =
     modified === undefined ? Number.NaN : Date.parse(xml.slice(modified.start, modified.end));
   return {
-    key: decodeKey(textOf(body, key), isUrlEncoded),
+    key: decodeKey(textOf(body, encoding, key), isUrlEncoded),
     sizeBytes: Number(sizeText),
-    etag: etag === undefined ? undefined : decodeETag(textOf(body, etag)),
+    etag: etag === undefined ? undefined : decodeETag(textOf(body, encoding, etag)),
     modifiedAtMs: Number.isNaN(modifiedAtMs) ? undefined : modifiedAtMs,
   };
 }
@@ -130,8 +138,9 @@ function required(xml: string, startTag: string, range: Range): Range {
   return found;
 }
 
-function textOf(body: Buffer, { start, end }: Range): string {
-  return body.toString('utf8', start, end);
+/** Of a page without other characters, `latin1` is the same as `utf8` and takes half the time. */
+function textOf(body: Buffer, encoding: 'latin1' | 'utf8', { start, end }: Range): string {
+  return body.toString(encoding, start, end);
 }
 
 function scanNextToken(xml: string): string | undefined {

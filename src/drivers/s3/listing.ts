@@ -81,9 +81,8 @@ async function* pages(
     };
     const { body } = await store.http.send({ method: 'GET', query, signal }, details);
     const page = readPage(store, body, details);
-    const stray = [...page.objects.map(({ key }) => key), ...page.folders].find(
-      (key) => !key.startsWith(storedPrefix),
-    );
+    const isStray = (key: string) => !key.startsWith(storedPrefix);
+    const stray = page.objects.find(({ key }) => isStray(key))?.key ?? page.folders.find(isStray);
     if (stray !== undefined) {
       throw badListing(store, `listed ${JSON.stringify(stray)} under another prefix`, details);
     }
@@ -138,14 +137,11 @@ export function isMd5(etag: string): boolean {
   return /^[\da-f]{32}$/.test(etag);
 }
 
-const ABOVE_SURROGATES = /[\ud800-\uffff]/;
-
 /** Checks that each key comes after the one before. */
 function ascending(store: S3Store, details: DriverErrorDetails): (key: string) => void {
   let last: string | undefined;
   return (key) => {
-    // JavaScript's own comparison is faster and the same wherever no surrogate meets a character above it.
-    if (last !== undefined && !(last < key && !ABOVE_SURROGATES.test(key)) && compareKeys(last, key) >= 0) {
+    if (last !== undefined && compareKeys(last, key) >= 0) {
       throw badListing(store, `listed ${JSON.stringify(key)} after ${JSON.stringify(last)}`, details);
     }
     last = key;
