@@ -7,7 +7,7 @@ import { measure, median, type Measured } from './measure.ts';
 import { BenchRegistry } from './registry.ts';
 import type { Result } from './report.ts';
 
-const START_ROUNDS = 5;
+const START_ROUNDS = 20;
 
 /** `--help`, against Node that starts and does nothing. */
 export async function measureStart(builds: ReadonlyMap<string, string>): Promise<Result[]> {

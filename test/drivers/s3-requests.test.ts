@@ -498,3 +498,54 @@ describe('delete', () => {
     expect(deleted.sort()).toEqual(['/bucket/bell%07', '/bucket/plain']);
   });
 });
+
+describe('a list of multipart uploads', () => {
+  const upload = (key: string, id: string, more = '') =>
+    `<Upload><Key>${key}</Key><UploadId>${id}</UploadId>${more}<Initiated>2024-05-06T07:08:09.000Z</Initiated></Upload>`;
+  const page = (content: string) =>
+    `<?xml version="1.0"?>\n<ListMultipartUploadsResult xmlns="x"><KeyMarker></KeyMarker>${content}</ListMultipartUploadsResult>`;
+  const next = (key: string, id: string) =>
+    `<IsTruncated>true</IsTruncated><NextKeyMarker>${key}</NextKeyMarker><NextUploadIdMarker>${id}</NextUploadIdMarker>`;
+  const last = '<IsTruncated>false</IsTruncated>';
+  const uploadsIn = async (body: (request: SeenRequest) => string) => {
+    server.answerWith((request) => ({ body: body(request) }));
+    const driver = await server.open({ root: 'root/' });
+    const found = [];
+    for await (const uploads of driver.listUploads?.('blobs/') ?? []) {
+      found.push(...uploads);
+    }
+    return found;
+  };
+
+  it('goes on where the page before ended, and undoes what XML escapes', async () => {
+    const pages: Record<string, string> = {
+      none: page(
+        next('root/blobs/a&amp;b', 'U+1') + upload('root/blobs/a&amp;b', 'U+1', '<Owner><ID>i</ID></Owner>'),
+      ),
+      'root/blobs/a&b U+1': page(last + upload('root/blobs/c', 'U2')),
+    };
+    const found = await uploadsIn(({ path }) => {
+      const query = new URL(path, 'http://x').searchParams;
+      expect([query.get('uploads'), query.get('prefix')]).toEqual(['', 'root/blobs/']);
+      const at = query.get('key-marker');
+      return pages[at === null ? 'none' : `${at} ${query.get('upload-id-marker')}`] ?? '';
+    });
+    const startedAtMs = Date.UTC(2024, 4, 6, 7, 8, 9);
+    expect(found).toEqual([
+      { key: 'blobs/a&b', uploadId: 'U+1', startedAtMs },
+      { key: 'blobs/c', uploadId: 'U2', startedAtMs },
+    ]);
+  });
+
+  it.each([
+    ['goes in circles', page(next('root/blobs/a', 'U1') + upload('root/blobs/a', 'U1'))],
+    ['does not say how it goes on', page('<IsTruncated>true</IsTruncated>')],
+    ['holds another prefix', page(last + upload('root/other/a', 'U1'))],
+    ['holds an upload without a name', page(last + upload('root/blobs/a', ''))],
+    ['ends midway', page(last + upload('root/blobs/a', 'U1')).slice(0, -40)],
+    ['is something else', '<html></html>'],
+    ['has a key that is no XML text', page(last + upload('root/blobs/&bogus;', 'U1'))],
+  ])('that %s is no list', async (_, body) => {
+    expect(await failureOf(uploadsIn(() => body))).toMatchObject({ code: 'BAD_LISTING' });
+  });
+});
