@@ -9,8 +9,8 @@ import { ListingPageError, scanListingPage, type AzureListPage } from './listing
  * What they throw `azureError` can read. Names are blob names, exact and allowed.
  */
 export interface AzureRequests {
-  /** Put Blob. The service refuses bytes that do not have `md5`, and keeps it. */
-  put(name: string, bytes: Uint8Array, md5: Uint8Array, signal?: AbortSignal): Promise<void>;
+  /** Put Blob. The service refuses bytes that do not have `md5`, which is in base64, and keeps it. */
+  put(name: string, bytes: Uint8Array, md5: string, signal?: AbortSignal): Promise<void>;
   /** Get Blob from `offset` on, only if it still has `etag` when that is given. */
   get(name: string, offset: number, etag?: string, signal?: AbortSignal): Promise<AzureDownload>;
   /** Get Blob Properties. */
@@ -44,13 +44,12 @@ export interface AzureListQuery {
 export function openRequests(http: AzureHttp, container: string): AzureRequests {
   return {
     async put(name, bytes, md5, signal) {
-      const contentMd5 = asBuffer(md5).toString('base64');
       const headers = {
         'x-ms-blob-type': 'BlockBlob',
         'content-type': 'application/octet-stream',
         // By the first the service checks what arrived, the second it keeps (REST reference, "Put Blob").
-        'content-md5': contentMd5,
-        'x-ms-blob-content-md5': contentMd5,
+        'content-md5': md5,
+        'x-ms-blob-content-md5': md5,
       };
       const answer = await http.send({ method: 'PUT', name, headers, body: bytes, expects: [201], signal });
       await answer.body.dump();
@@ -103,9 +102,9 @@ export function openRequests(http: AzureHttp, container: string): AzureRequests 
       const query = [
         ['restype', 'container'],
         ['comp', 'list'],
-        ['prefix', prefix],
         ['include', 'metadata'],
         ['maxresults', String(pageSize)],
+        ...(prefix === '' ? [] : [['prefix', prefix] as const]),
         ...(delimiter === undefined ? [] : [['delimiter', delimiter] as const]),
         ...(marker === undefined ? [] : [['marker', marker] as const]),
       ] as const;

@@ -4,7 +4,10 @@ export interface RequestToSign {
   method: string;
   /** As it is sent, percent-encoded, with the account in it where the service has it in its path. */
   path: string;
-  /** Names in lower case and each only once; values as they are meant, not encoded. */
+  /**
+   * Names in lower case and each only once; values as they are meant, not encoded. None is empty: the specification
+   * would have such a one signed, and the SDK leaves it out.
+   */
   query: readonly (readonly [name: string, value: string])[];
   /** Names in lower case; all that begin with `x-ms-` are signed. Values without spaces around or in a row. */
   headers: Readonly<Record<string, string>>;
@@ -34,7 +37,7 @@ export function openSharedKeySigner(accountName: string, accountKey: string) {
       text += `${name}:${headers[name]}\n`;
     }
     text += `/${accountName}${path}`;
-    for (const [name, value] of query.toSorted(byName)) {
+    for (const [name, value] of query.length < 2 ? query : query.toSorted(byName)) {
       text += `\n${name}:${value}`;
     }
     return `SharedKey ${accountName}:${createHmac('sha256', key).update(text).digest('base64')}`;
