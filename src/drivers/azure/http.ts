@@ -85,10 +85,14 @@ export function openAzureHttp({
     const token = tokens.current();
     const sent = typeof token === 'string' ? token : await token;
     const answer = await sendOnce(request, sent);
-    if (answer.statusCode !== 401 || !(await tokens.replace(sent, headerOf(answer, 'www-authenticate')))) {
-      return accepted(request, answer);
+    try {
+      return await accepted(request, answer);
+    } catch (error) {
+      const isRefused = error instanceof AzureRefusal && error.failure.status === 401;
+      if (!isRefused || !(await tokens.replace(sent, headerOf(answer, 'www-authenticate')))) {
+        throw error;
+      }
     }
-    await answer.body.dump();
     return accepted(request, await sendOnce(request, await tokens.current()));
   }
 
