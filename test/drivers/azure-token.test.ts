@@ -68,7 +68,7 @@ describe('a source of tokens', () => {
     const identity = new Identity();
     identity.hold();
     const tokens = openTokenSource(identity);
-    const first = [tokens.current(), tokens.current()];
+    const first = [tokens.current(), tokens.current()].map(async (token) => token);
     identity.release();
     expect(await Promise.all(first)).toEqual(['token-1', 'token-1']);
     expect(tokens.current()).toBe('token-1');
