@@ -143,6 +143,19 @@ export interface ListOptions extends CallOptions {
    * Other stores ignore it.
    */
   leaves?: readonly LeafFolders[] | undefined;
+  /**
+   * Files of this name come with their content, if they are no larger than so much and reading them there and then
+   * costs little more than asking for their size. Others come without, and stores that answer requests ignore it.
+   */
+  content?: ContentWanted | undefined;
+  /** Names folders with nothing in them too, where a store keeps such: see `ObjectStat.isEmptyFolder`. */
+  emptyFolders?: boolean | undefined;
+}
+
+/** Plain data, as `LeafFolders`. */
+export interface ContentWanted {
+  fileName: string;
+  maxBytes: number;
 }
 
 /** Some folders of the same kind. Plain data, which can be handed to another thread. */
@@ -196,6 +209,10 @@ export interface ObjectStat {
   sha256?: string | undefined;
   /** True for a zero-byte stub that stands for a folder without ending in `/` (metadata `hdi_isfolder`). */
   isFolderStub?: boolean | undefined;
+  /** True for a folder with nothing in it, and no object: its key ends in `/`. Only in a listing with `emptyFolders`. */
+  isEmptyFolder?: boolean | undefined;
+  /** All bytes, one character from U+0000 to U+00FF for each. Only in a listing with `content`. */
+  content?: string | undefined;
 }
 
 export interface FolderListing {

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Driver } from '../../src/drivers/driver.ts';
+import type { Driver, ObjectStat } from '../../src/drivers/driver.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
 import { describeDriver, listAll } from './contract.ts';
 
@@ -240,6 +240,62 @@ describe('filesystem driver', () => {
     mkdirSync(join(root, 'empty'));
     expect(await driver.listFolder('')).toEqual({ folders: ['empty/'], objects: [] });
     expect(await listAll(driver)).toEqual([]);
+  });
+
+  describe('a listing with content', () => {
+    const options = { content: { fileName: 'link', maxBytes: 80 }, emptyFolders: true };
+    const listWith = async (prefix: string) => {
+      const found: ObjectStat[] = [];
+      for await (const page of driver.list(prefix, options)) {
+        found.push(...page);
+      }
+      return found;
+    };
+
+    it('tells that of small files of the name, and of others the size', async () => {
+      const all = Uint8Array.from({ length: 80 }, (_, index) => 255 - index);
+      await driver.write('a/link', all);
+      await driver.write('b/link', new Uint8Array(81));
+      await driver.write('c/link', new Uint8Array());
+      await driver.write('d/data', all);
+      symlinkSync(join(root, 'a/link'), join(root, 'd/link'));
+      const found = await listWith('');
+      expect(found.map(({ key, sizeBytes }) => [key, sizeBytes])).toEqual([
+        ['a/link', 80],
+        ['b/link', 81],
+        ['c/link', 0],
+        ['d/data', 80],
+        ['d/link', 80],
+      ]);
+      expect(found.map(({ content }) => content)).toEqual([
+        Buffer.from(all).toString('latin1'),
+        undefined,
+        '',
+        undefined,
+        undefined,
+      ]);
+    });
+
+    it('lists also what may not be read, without content', async () => {
+      await driver.write('a/link', new Uint8Array(7));
+      chmodSync(root, 0o755);
+      chmodSync(join(root, 'a/link'), 0);
+      await asUnprivileged(async () => {
+        expect(await listWith('')).toMatchObject([{ key: 'a/link', sizeBytes: 7 }]);
+        expect((await listWith(''))[0]?.content).toBeUndefined();
+      });
+    });
+
+    it('names empty folders in order', async () => {
+      mkdirSync(join(root, 'a/b/c'), { recursive: true });
+      mkdirSync(join(root, 'a/b-/empty'), { recursive: true });
+      await driver.write('a/b/d', new Uint8Array(1));
+      expect((await listWith('')).map(({ key, isEmptyFolder }) => [key, isEmptyFolder])).toEqual([
+        ['a/b-/empty/', true],
+        ['a/b/c/', true],
+        ['a/b/d', undefined],
+      ]);
+    });
   });
 
   it.skipIf(process.geteuid?.() !== 0)(

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { Driver, ObjectStat } from '../../src/drivers/driver.ts';
 import { DriverError } from '../../src/drivers/errors.ts';
-import { openMemory } from '../../src/drivers/memory.ts';
+import { type MemoryDriver, openMemory } from '../../src/drivers/memory.ts';
 import { findingCodes } from '../../src/layout/findings.ts';
 import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
 import { sampleRegistry } from '../../fixtures/sample-registry.ts';
 import { brokenRegistries } from './check/broken-registries.ts';
+import { blobKey, currentKey, revisionKey } from '../../fixtures/keys.ts';
 import {
   type Broken,
   type Expected,
@@ -197,8 +198,13 @@ describe('a check', () => {
       },
     };
     await observe(driver);
-    expect(read.filter((key) => key.includes('/_layers/') || key.includes('/revisions/'))).toEqual([]);
-    expect(read.filter((key) => key.endsWith('/current/link'))).toHaveLength(2);
+    expect(read.filter((key) => key.endsWith('/link'))).toEqual([]);
+    // It says what no entry of its index does, so that only its bytes tell.
+    const { digest } = registry.push('app', 'other', registry.image());
+    const moved = currentKey('app', 'v1');
+    memory.objects.set(moved, Buffer.from(digest));
+    await observe(driver);
+    expect(read.filter((key) => key.endsWith('/current/link'))).toEqual([moved]);
   });
 
   test('does not call missing what was pushed while it ran', async () => {
@@ -263,6 +269,92 @@ describe('a check', () => {
     expect(checked.verdict).toBe('incomplete');
     expect(checked.all).toEqual([]);
     expect(checked.tags).toEqual({ total: 1, pullable: 1, notPullable: 0, unknown: 0 });
+  });
+
+  test('lists blobs a second time only where something may be said of them', async () => {
+    const { registry } = healthyRegistry();
+    const orphan = registry.blob('shop', Buffer.from('nothing needs it'));
+    const empty = `sha256:${'ab'.repeat(32)}`;
+    set(registry, blobKey(empty), '');
+    registry.objects.delete(layerKey('shop', orphan));
+    const memory = await memoryOf(registry);
+    const listed: string[] = [];
+    const driver: Driver = {
+      ...memory,
+      list(prefix, options) {
+        listed.push(prefix);
+        return memory.list(prefix, options);
+      },
+    };
+    const { all } = await observe(driver);
+    expect(all.map(({ code, digest }) => ({ code, digest }))).toEqual([
+      { code: 'blob-empty', digest: empty },
+      ...[empty, orphan].sort().map((digest) => ({ code: 'blob-orphan', digest })),
+    ]);
+    const twice = listed.filter((prefix, index) => listed.indexOf(prefix) !== index);
+    expect(twice.sort()).toEqual([empty, orphan].map(shardOf).sort());
+  });
+
+  test('reads a link again that was listed as broken: a registry empties it before it fills it', async () => {
+    const { registry } = healthyRegistry();
+    const memory = await memoryOf(registry);
+    const driver = listing(memory, (object) => ({ ...object, content: '' }));
+    expect((await observe(driver)).all).toEqual([]);
+  });
+
+  test('takes the content that a listing tells, if it is valid', async () => {
+    const { registry, image, index } = healthyRegistry();
+    const memory = await memoryOf(registry);
+    const driver: Driver = {
+      ...listing(memory, ({ key, sizeBytes }) => ({
+        key,
+        sizeBytes,
+        content: key.includes('/tags/latest/current') ? index.digest : textOf(memory, key),
+      })),
+      readSmall(key, maxBytes, options) {
+        return key.endsWith('/link')
+          ? Promise.reject(new Error(`It read ${key}.`))
+          : memory.readSmall(key, maxBytes, options);
+      },
+    };
+    expect((await observe(driver)).all).toEqual([]);
+    memory.objects.set(revisionKey('shop', image.digest), Buffer.from(index.digest));
+    expect((await observe(driver)).all.map(({ code, tags }) => ({ code, tags }))).toEqual([
+      { code: 'revision-link-mismatch', tags: ['v1'] },
+    ]);
+  });
+
+  test('reads a tag again before it calls it broken, for it may have been deleted with its image', async () => {
+    const { registry, image } = healthyRegistry();
+    const memory = await memoryOf(registry);
+    const gone = [currentKey('shop', 'v1'), revisionKey('shop', image.digest), blobKey(image.digest)];
+    const driver: Driver = {
+      ...memory,
+      async readSmall(key, maxBytes, options) {
+        if (key === blobKey(image.digest)) {
+          await memory.delete(gone);
+        }
+        return memory.readSmall(key, maxBytes, options);
+      },
+    };
+    const { tags, broken } = await observe(driver);
+    expect(tags).toEqual({ total: 1, pullable: 1, notPullable: 0, unknown: 0 });
+    expect(broken).toEqual([]);
+  });
+
+  test('names all tags of a manifest that is not whole, in order', async () => {
+    const { registry, image, layer } = healthyRegistry();
+    const names = Array.from({ length: 600 }, (_, number) => `t${String(number).padStart(4, '0')}`);
+    for (const name of names) {
+      registry.push('shop', name, image);
+    }
+    registry.objects.delete(blobKey(layer.digest));
+    const { all, tags, brokenTags } = await observe(await memoryOf(registry));
+    expect(all.map(({ code, tags }) => ({ code, tags }))).toEqual([
+      { code: 'layer-blob-missing', tags: [...names, 'v1'] },
+    ]);
+    expect(brokenTags.map(({ tag }) => tag)).toEqual([...names, 'v1']);
+    expect(tags).toEqual({ total: names.length + 2, pullable: 1, notPullable: names.length + 1, unknown: 0 });
   });
 
   test('stops when the store went away', async () => {
@@ -331,6 +423,23 @@ describe('a check of what is no registry', () => {
     });
   });
 });
+
+/** A store whose listings tell something else. */
+function listing(memory: MemoryDriver, change: (object: ObjectStat) => ObjectStat): Driver {
+  return {
+    ...memory,
+    async *list(prefix, options) {
+      for await (const page of memory.list(prefix, options)) {
+        yield page.map((object) => (object.key.endsWith('/link') ? change(object) : object));
+      }
+    },
+  };
+}
+
+const textOf = (memory: MemoryDriver, key: string) => Buffer.from(memory.objects.get(key) ?? []).toString();
+
+/** The folder of a blob's first two digits. */
+const shardOf = (digest: string) => `docker/registry/v2/blobs/sha256/${digest.slice(7, 9)}/`;
 
 /** The builder's uploads say that they began on the 2nd of January. */
 const JUST_AFTER_UPLOADS_MS = Date.parse('2024-01-03T00:00:00Z');

@@ -1,8 +1,9 @@
 import { lstatSync, readdirSync, statSync, type Dirent, type Stats } from 'node:fs';
-import type { FolderListing, LeafFolders, ObjectStat } from '../driver.ts';
+import type { FolderListing, ListOptions, LeafFolders, ObjectStat } from '../driver.ts';
 import { DriverError } from '../errors.ts';
 import { compareKeys, sortKeys } from '../keys.ts';
 import { filesystemError, systemCode } from './errors.ts';
+import type { SmallReader } from './read-small.ts';
 
 /**
  * Walks a folder tree in key order, a page at a time. The calls are synchronous on purpose: readdirSync and
@@ -13,8 +14,9 @@ import { filesystemError, systemCode } from './errors.ts';
  * is thrown. A file or folder that vanishes between two calls is an absence: a live registry deletes uploads.
  */
 
-export interface WalkOptions {
-  leaves?: readonly LeafFolders[] | undefined;
+export interface WalkOptions extends Pick<ListOptions, 'leaves' | 'content' | 'emptyFolders'> {
+  /** Needed for `content`. */
+  readNow?: SmallReader['readNow'] | undefined;
   /** Only keys that come after this one. */
   after?: string | undefined;
 }
@@ -39,10 +41,13 @@ interface Entries {
   names: string[];
   /** What symbolic links lead to; undefined where there are none. */
   links: Map<string, Stats> | undefined;
+  /** The folder vanished before it was read. */
+  isGone?: true;
 }
 
 /** Begins a walk over every file whose key starts with `prefix`, ascending by key bytes. `root` ends in `/`. */
-export function walkFiles(root: string, prefix: string, { leaves = [], after = '' }: WalkOptions = {}): Walk {
+export function walkFiles(root: string, prefix: string, options: WalkOptions = {}): Walk {
+  const { leaves = [], after = '', content, emptyFolders = false, readNow } = options;
   const top = prefix.slice(0, prefix.lastIndexOf('/') + 1);
   const levels: Level[] = [];
   enter(top, prefix.slice(top.length));
@@ -70,7 +75,9 @@ export function walkFiles(root: string, prefix: string, { leaves = [], after = '
     const key = folder + name;
     const link = entries.links?.get(name);
     if (!name.endsWith('/')) {
-      return describeFile(root, key, link);
+      return (
+        (name === content?.fileName && link === undefined && readFile(key)) || describeFile(root, key, link)
+      );
     }
     if (link !== undefined) {
       refuseCircle(root, key, link, levels);
@@ -80,12 +87,19 @@ export function walkFiles(root: string, prefix: string, { leaves = [], after = '
         return comesBefore(found.key, after) ? undefined : found;
       }
     }
-    enter(key, '');
-    return undefined;
+    return enter(key, '');
   }
 
-  function enter(folder: string, namePrefix: string): void {
+  /** Whatever it fails for shows when the file is described without. */
+  function readFile(key: string): ObjectStat | undefined {
+    const read = content === undefined ? undefined : readNow?.(root + key, content.maxBytes);
+    return read === undefined ? undefined : { key, ...read };
+  }
+
+  /** Gives the folder itself where it is empty and that is asked for. */
+  function enter(folder: string, namePrefix: string): ObjectStat | undefined {
     const entries = readEntries(root, folder);
+    const isEmpty = entries.names.length === 0 && entries.isGone !== true;
     const isPassed = (name: string) => comesBefore(folder + name, after);
     if (namePrefix !== '') {
       entries.names = entries.names.filter((name) => name.startsWith(namePrefix));
@@ -94,6 +108,7 @@ export function walkFiles(root: string, prefix: string, { leaves = [], after = '
       entries.names = entries.names.filter((name) => !isPassed(name));
     }
     levels.push({ folder, entries, leaf: leaves.find(({ parent }) => parent.test(folder)), next: 0 });
+    return emptyFolders && isEmpty ? { key: folder, sizeBytes: 0, isEmptyFolder: true } : undefined;
   }
 }
 
@@ -126,7 +141,7 @@ function readEntries(root: string, folder: string): Entries {
   } catch (error) {
     // ENOTDIR: what the caller took for a folder is a file, so no key starts with `folder`.
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') {
-      return { names: [], links: undefined };
+      return { names: [], links: undefined, isGone: true };
     }
     throw filesystemError(error, 'list', root + folder, folder);
   }

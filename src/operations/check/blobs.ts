@@ -1,5 +1,5 @@
-import { type Digest, EMPTY_BLOB_DIGEST } from '../../layout/digest.ts';
-import { blobDataKey, parsePath } from '../../layout/paths.ts';
+import { type Digest, digestParts, EMPTY_BLOB_DIGEST } from '../../layout/digest.ts';
+import { BLOBS_PREFIX, blobDataKey, parsePath } from '../../layout/paths.ts';
 import { BlobProver } from '../prove-blob.ts';
 import type { Sample } from '../sample.ts';
 import type { Shard } from '../shards.ts';
@@ -9,7 +9,7 @@ import { type CheckRun, isGone, NEEDED, REPORTED } from './run.ts';
 /** Lists every blob, so that what manifests need can be looked up. */
 export async function listBlobs(run: CheckRun, shards: readonly Shard[], sample?: Sample): Promise<void> {
   await run.listings.map(shards, async ({ prefix }) =>
-    run.listAll(prefix, async (page) => {
+    run.listAll(prefix, {}, async (page) => {
       for (const object of page) {
         const path = parsePath(object.key);
         run.count(path, object);
@@ -57,7 +57,7 @@ export async function readBlobs(run: CheckRun, shards: readonly Shard[], sample:
   }
 
   await run.listings.map(shards, async ({ prefix }) =>
-    run.listAll(prefix, async (page) => {
+    run.listAll(prefix, {}, async (page) => {
       await Promise.all(
         page.map(async ({ key, sizeBytes }) => {
           const path = parsePath(key);
@@ -73,12 +73,17 @@ export async function readBlobs(run: CheckRun, shards: readonly Shard[], sample:
 }
 
 /**
- * Lists the blobs once more: those with bad content that no repository has a link to, and, unless something stands in
- * the way of telling, those that nothing needs. A blob that came since the first listing is left out.
+ * Lists blobs once more: those with bad content that no repository has a link to, and, unless something stands in the
+ * way of telling, those that nothing needs. Only in folders that have such a blob, for which no more is known of it than
+ * half of its name. A blob that came since the first listing is left out.
  */
 export async function judgeUnneededBlobs(run: CheckRun, shards: readonly Shard[]): Promise<void> {
-  await run.listings.map(shards, async ({ prefix }) =>
-    run.listAll(prefix, async (page) => {
+  const suspects = suspectFolders(run);
+  const toList = shards.filter(
+    ({ prefix }) => suspects.has(prefix.slice(-3, -1)) || !prefix.startsWith(SHA256_PREFIX),
+  );
+  await run.listings.map(toList, async ({ prefix }) =>
+    run.listAll(prefix, {}, async (page) => {
       for (const { key, sizeBytes } of page) {
         const path = parsePath(key);
         if (path.kind === 'blob-data' && run.blobs.get(path.digest) !== undefined) {
@@ -87,6 +92,20 @@ export async function judgeUnneededBlobs(run: CheckRun, shards: readonly Shard[]
       }
     }),
   );
+}
+
+const SHA256_PREFIX = `${BLOBS_PREFIX}sha256/`;
+
+/** The two-letter folders of all blobs of which `judgeUnneededBlob` may have something to say. */
+function suspectFolders(run: CheckRun): Set<string> {
+  const folders = new Set([...run.corrupt.keys()].map((digest) => digestParts(digest).hex.slice(0, 2)));
+  run.blobs.forEach((firstByte, sizeBytes, flags) => {
+    const isNeeded = (flags & NEEDED) !== 0;
+    if (sizeBytes === 0 || (!isNeeded && run.orphansUnknown === undefined)) {
+      folders.add(firstByte.toString(16).padStart(2, '0'));
+    }
+  });
+  return folders;
 }
 
 async function judgeUnneededBlob(run: CheckRun, digest: Digest, sizeBytes: number): Promise<void> {

@@ -8,13 +8,17 @@ import {
   tagCurrentKey,
   tagIndexKey,
 } from '../../layout/paths.ts';
+import { forEachConcurrently } from '../concurrency.ts';
 import { judgeTagNames } from './judge-tag-names.ts';
 import { judgeUploads } from './judge-uploads.ts';
-import { linkDetail, linkProblemCode, readLinkFile } from './links.ts';
+import { linkDetail, linkProblemCode, type LinkState, readLinkFile, readNamedLink } from './links.ts';
 import { ManifestGraph, type Problem, type Revision } from './manifest-graph.ts';
 import { Reach } from './reach.ts';
-import type { RepositoryListing, TagListing } from './repository-listing.ts';
+import { listedDigest, type RepositoryListing, type TagListing } from './repository-listing.ts';
 import { type CheckRun, NEEDED, REPORTED } from './run.ts';
+
+/** How many things of a repository are looked at side by side. What they ask of the store is bounded by the run. */
+const WIDTH = 256;
 
 /**
  * Judges one repository by its listing: each manifest with all that it needs, each tag, each link, and what else lies
@@ -23,16 +27,21 @@ import { type CheckRun, NEEDED, REPORTED } from './run.ts';
 export async function judgeRepository(run: CheckRun, listing: RepositoryListing): Promise<void> {
   run.repositories += 1;
   const graph = new ManifestGraph(run, listing);
-  const revisions = await Promise.all([...listing.revisions.keys()].map((digest) => graph.revision(digest)));
-  const tags = await Promise.all(
-    [...listing.tags].map(([tag, links]) => resolveTag(run, graph, listing.repository, tag, links)),
+  const revisions = await mapInOrder([...listing.revisions.keys()], (digest) => graph.revision(digest));
+  const tagged = new Set<Digest>();
+  const tags = await mapInOrder([...tagsToResolve(run, graph, listing, tagged)], ([tag, links]) =>
+    resolveTag(run, graph, listing.repository, tag, links),
   );
   const present = tags.filter((tag) => tag !== undefined);
-  const reach = new Reach([...revisions, ...present.flatMap(({ revision }) => revision ?? [])]);
+  const reach = new Reach(
+    [...revisions, ...present.flatMap(({ revision }) => revision ?? [])],
+    [...graph.problems].flatMap((problem) => [...problem.revisions]),
+  );
   for (const { tag, revision } of present) {
     reach.addTag(tag, revision);
   }
-  run.untaggedManifests += revisions.filter(({ digest }) => reach.tagsOf([digest]).length === 0).length;
+  const isTagged = (digest: Digest): boolean => tagged.has(digest) || reach.tagsOf([digest]).length > 0;
+  run.untaggedManifests += revisions.filter(({ digest }) => !isTagged(digest)).length;
 
   for (const tag of present) {
     await reportTag(run, listing.repository, tag, reach);
@@ -47,10 +56,66 @@ export async function judgeRepository(run: CheckRun, listing: RepositoryListing)
   await judgeUploads(run, listing);
 }
 
+/** As `Promise.all` of a map, with only so much under way at once. */
+async function mapInOrder<Item, Result>(
+  items: readonly Item[],
+  action: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  await forEachConcurrently(items.entries(), Math.min(WIDTH, items.length), async ([index, item]) => {
+    results[index] = await action(item);
+  });
+  return results;
+}
+
 /** The same without its links, which GitLab's database has made stale. */
 export async function judgeUnlinked(run: CheckRun, listing: RepositoryListing): Promise<void> {
   run.repositories += 1;
   await judgeUploads(run, listing);
+}
+
+/**
+ * The tags of which there is something to say, or may be. The others are counted here, and their manifests marked as
+ * tagged: a sound tag of a manifest that has nothing wrong with it, at any depth. A sound tag of one that has is
+ * given to be resolved again, from what its link says now.
+ */
+function* tagsToResolve(
+  run: CheckRun,
+  graph: ManifestGraph,
+  listing: RepositoryListing,
+  tagged: Set<Digest>,
+): Generator<[string, TagListing]> {
+  for (const { tag, digest } of listing.soundTags) {
+    const revision = graph.resolved(digest);
+    if (revision !== undefined && isUnremarkable(revision)) {
+      run.tags.pullable += 1;
+      markTagged(revision, tagged);
+    } else {
+      const key = tagCurrentKey(listing.repository, tag);
+      yield [tag, { current: { key, sizeBytes: 0 }, index: new Map([[digest, 'right']]) }];
+    }
+  }
+  yield* listing.tags;
+}
+
+function isUnremarkable({ via, kind, problems, children, unread }: Revision): boolean {
+  return (
+    via === 'revision' &&
+    kind !== undefined &&
+    kind !== 'schema1' &&
+    problems.length === 0 &&
+    !unread &&
+    children.every(isUnremarkable)
+  );
+}
+
+function markTagged(revision: Revision, tagged: Set<Digest>): void {
+  if (!tagged.has(revision.digest)) {
+    tagged.add(revision.digest);
+    for (const child of revision.children) {
+      markTagged(child, tagged);
+    }
+  }
 }
 
 interface ResolvedTag {
@@ -72,7 +137,9 @@ async function resolveTag(
   { current, index }: TagListing,
 ): Promise<ResolvedTag | undefined> {
   const key = tagCurrentKey(repository, tag);
-  const link = await readLinkFile(run, { key, listed: current });
+  const told = listedDigest(current, index);
+  const link: LinkState =
+    told === undefined ? await readLinkFile(run, { key, listed: current }) : { state: 'valid', digest: told };
   await judgeTagIndex(run, graph, repository, tag, index);
   switch (link.state) {
     case 'unread':
@@ -149,7 +216,7 @@ async function judgeTagIndex(
   await Promise.all(
     [...index].map(async ([digest, listed]) => {
       const key = tagIndexKey(repository, tag, digest);
-      const link = await readLinkFile(run, { key, listed, expected: digest });
+      const link = await readNamedLink(run, { key, listed, expected: digest });
       const facts = { paths: [key], repository, tags: [tag], digest };
       if (linkProblemCode(link, digest) !== undefined) {
         await run.report({ ...facts, code: 'tag-index-broken', detail: linkDetail(link) });
@@ -197,14 +264,15 @@ async function reportRevisions(
   tags: readonly ResolvedTag[],
 ): Promise<void> {
   const tagged = tags.flatMap(({ revision }) => (revision === undefined ? [] : [...reach.closure(revision)]));
-  for (const revision of new Set([...listed, ...tagged])) {
-    const { digest, via, manifest } = revision;
+  const isRemarkable = ({ via, kind }: Revision): boolean => kind === 'schema1' || via === 'layer';
+  for (const revision of new Set([...listed.filter(isRemarkable), ...tagged.filter(isRemarkable)])) {
+    const { digest, via, kind } = revision;
     const facts = { repository, digest, tags: reach.tagsOf([digest]) };
-    if (manifest?.kind === 'schema1') {
+    if (kind === 'schema1') {
       const detail = 'its schema version is 1';
       await run.report({ ...facts, code: 'manifest-schema1', detail, paths: [blobDataKey(digest)] });
     }
-    if (via === 'layer' && manifest !== undefined) {
+    if (via === 'layer' && kind !== undefined) {
       const detail = 'it has a layer link and no revision link';
       const paths = [revisionLinkKey(repository, digest), layerLinkKey(repository, digest)];
       await run.report({ ...facts, code: 'manifest-linked-as-layer', detail, paths });
@@ -218,29 +286,28 @@ async function reportUnneededLayers(
   graph: ManifestGraph,
   { repository, layers }: RepositoryListing,
 ): Promise<void> {
-  await Promise.all(
-    [...layers.keys()]
-      .filter((digest) => !graph.needed.has(digest))
-      .map(async (digest) => {
-        const { linkProblem, target, sizeBytes, unread } = await graph.served(digest);
-        const facts = { repository, digest };
-        if (linkProblem !== undefined && linkProblem.code !== 'layer-link-missing') {
-          const { code, detail, key } = linkProblem;
-          graph.problem({ ...facts, code, detail, paths: [key] }, undefined);
-        }
-        if (target === undefined || unread) {
-          return;
-        }
-        const paths = [blobDataKey(target), layerLinkKey(repository, digest)];
-        const bad = sizeBytes === undefined ? undefined : graph.badContent(target, sizeBytes);
-        if (bad !== undefined && sizeBytes !== undefined) {
-          graph.problem({ ...facts, ...bad, paths, sizeBytes }, undefined, false);
-        } else if (sizeBytes === undefined && linkProblem === undefined) {
-          const detail = 'the blob that it leads to is not in the store';
-          await run.report({ ...facts, code: 'layer-link-dangling', detail, paths: paths.toReversed() });
-        }
-      }),
+  const doubtful = [...layers.keys()].filter(
+    (digest) => !graph.needed.has(digest) && !graph.isServedAsListed(digest),
   );
+  await mapInOrder(doubtful, async (digest) => {
+    const { linkProblem, target, sizeBytes, unread } = await graph.served(digest);
+    const facts = { repository, digest };
+    if (linkProblem !== undefined && linkProblem.code !== 'layer-link-missing') {
+      const { code, detail, key } = linkProblem;
+      graph.problem({ ...facts, code, detail, paths: [key] }, undefined);
+    }
+    if (target === undefined || unread) {
+      return;
+    }
+    const paths = [blobDataKey(target), layerLinkKey(repository, digest)];
+    const bad = sizeBytes === undefined ? undefined : graph.badContent(target, sizeBytes);
+    if (bad !== undefined && sizeBytes !== undefined) {
+      graph.problem({ ...facts, ...bad, paths, sizeBytes }, undefined, false);
+    } else if (sizeBytes === undefined && linkProblem === undefined) {
+      const detail = 'the blob that it leads to is not in the store';
+      await run.report({ ...facts, code: 'layer-link-dangling', detail, paths: paths.toReversed() });
+    }
+  });
 }
 
 async function reportProblem(
@@ -267,10 +334,10 @@ const CONTENT_CODES: ReadonlySet<FindingCode> = new Set([
 /** Signatures were read by registries up to 2.4. Their blobs are not taken for orphans. */
 async function judgeSignatures(run: CheckRun, { repository, signatures }: RepositoryListing): Promise<void> {
   await Promise.all(
-    signatures.map(async ({ revision, digest, object }) => {
+    signatures.map(async ({ revision, digest, listed }) => {
       run.blobs.flag(digest, NEEDED);
       const key = signatureLinkKey(repository, revision, digest);
-      const link = await readLinkFile(run, { key, listed: object, expected: digest });
+      const link = await readNamedLink(run, { key, listed, expected: digest });
       if (linkProblemCode(link, digest) !== undefined) {
         const facts = { paths: [key], repository, digest };
         await run.report({ ...facts, code: 'signature-link-broken', detail: linkDetail(link) });

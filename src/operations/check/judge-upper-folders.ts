@@ -44,7 +44,7 @@ async function judgeLockfiles(run: CheckRun, lockfiles: readonly LockfileName[])
 /** A folder beside the registry's own. Looked into only where it may be a misplaced part of a registry. */
 async function judgeForeignFolder(run: CheckRun, folder: string): Promise<void> {
   if (folder.startsWith('/') || folder.includes('//')) {
-    await run.listAll(folder, async (page) => {
+    await run.listAll(folder, {}, async (page) => {
       for (const object of page) {
         const path = parsePath(object.key);
         run.count(path, object);

@@ -1,6 +1,13 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ObjectStat } from '../../drivers/driver.ts';
-import { type BrokenLink, type Digest, formatLink, MAX_LINK_BYTES, readLink } from '../../layout/digest.ts';
+import {
+  type BrokenLink,
+  type Digest,
+  formatLink,
+  MAX_LINK_BYTES,
+  parseDigest,
+  readLink,
+} from '../../layout/digest.ts';
 import { type CheckRun, isGone } from './run.ts';
 
 /** What a link file is, as the registry would find it. */
@@ -11,17 +18,47 @@ export type LinkState =
   /** The store did not give it. That was noted. */
   | { state: 'unread' };
 
+/**
+ * A link as it was listed: `right` where the listing proves that it says what it is named by. That is nearly every
+ * link of a store, and nothing else about it needs to be held.
+ */
+export type ListedLink = ObjectStat | 'right';
+
+export function listedLink(object: ObjectStat, expected: Digest): ListedLink {
+  return provesLink(object, expected) ? 'right' : object;
+}
+
+/** Whether a listing proves that a link says this. That it does not prove it means nothing. */
+export function provesLink({ content, md5 }: ObjectStat, digest: Digest): boolean {
+  const expected = formatLink(digest);
+  if (content !== undefined) {
+    return content === expected;
+  }
+  return md5 !== undefined && md5 === hash('md5', expected, 'hex');
+}
+
 export interface LinkToRead {
   key: string;
   /** As it was listed. Absent: it was not, and the store is asked, for it may have come since. */
   listed?: ObjectStat | undefined;
-  /** What it should say: where the listing proves that it does, it is not read. */
-  expected?: Digest | undefined;
 }
 
-export async function readLinkFile(run: CheckRun, { key, listed, expected }: LinkToRead): Promise<LinkState> {
-  if (expected !== undefined && listed?.md5 !== undefined && listed.md5 === md5Of(formatLink(expected))) {
-    return { state: 'valid', digest: expected };
+/** A link that is named by what it should say. */
+export async function readNamedLink(
+  run: CheckRun,
+  { key, listed, expected }: { key: string; listed: ListedLink | undefined; expected: Digest },
+): Promise<LinkState> {
+  return listed === 'right' ? { state: 'valid', digest: expected } : readLinkFile(run, { key, listed });
+}
+
+/**
+ * What a link is now. One that was listed with valid content is taken for that. Any other is read, also when its
+ * content is known: a registry that writes in place empties a link for a moment before it fills it.
+ */
+export async function readLinkFile(run: CheckRun, { key, listed }: LinkToRead): Promise<LinkState> {
+  const told = listed?.content === undefined ? undefined : parseDigest(listed.content);
+  if (told !== undefined) {
+    return { state: 'valid', digest: told };
   }
   if (listed !== undefined && listed.sizeBytes > MAX_LINK_BYTES) {
     const link: BrokenLink = {
@@ -75,7 +112,3 @@ const PROBLEM_WORDS: Readonly<Record<BrokenLink['problem'], string>> = {
   algorithm: 'names a hash that registries do not know',
   format: 'is not a digest',
 };
-
-function md5Of(text: string): string {
-  return createHash('md5').update(text).digest('hex');
-}

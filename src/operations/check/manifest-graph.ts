@@ -21,7 +21,7 @@ export interface Revision {
   /** Through which link the registry finds it. */
   via: 'revision' | 'layer' | 'nowhere' | 'unread';
   /** Absent where its bytes cannot be used. */
-  manifest?: Manifest;
+  kind?: Manifest['kind'];
   problems: Problem[];
   children: Revision[];
   /** Something that it needs could not be read. */
@@ -52,7 +52,8 @@ export class ManifestGraph {
   readonly #run: CheckRun;
   readonly #listing: RepositoryListing;
   readonly #problems = new Map<string, Problem>();
-  readonly #revisions = new Map<Digest, Promise<Revision>>();
+  readonly #revisions = new Map<Digest, Revision | Promise<Revision>>();
+  /** Those that the listing does not prove. */
   readonly #revisionLinks = new Map<Digest, Promise<LinkState>>();
   readonly #layerLinks = new Map<Digest, Promise<LinkState>>();
   readonly #served = new Map<Digest, Promise<ServedBlob>>();
@@ -67,9 +68,21 @@ export class ManifestGraph {
   }
 
   async revision(digest: Digest): Promise<Revision> {
-    const pending = this.#revisions.get(digest) ?? this.#resolve(digest);
+    const known = this.#revisions.get(digest);
+    if (known !== undefined) {
+      return known;
+    }
+    const pending = this.#resolve(digest);
     this.#revisions.set(digest, pending);
-    return pending;
+    const revision = await pending;
+    this.#revisions.set(digest, revision);
+    return revision;
+  }
+
+  /** A manifest that was asked for before, and of which all is known by now. */
+  resolved(digest: Digest): Revision | undefined {
+    const known = this.#revisions.get(digest);
+    return known instanceof Promise ? undefined : known;
   }
 
   async served(digest: Digest): Promise<ServedBlob> {
@@ -90,25 +103,23 @@ export class ManifestGraph {
   }
 
   async revisionLink(digest: Digest): Promise<LinkState> {
-    const pending =
-      this.#revisionLinks.get(digest) ??
-      readLinkFile(this.#run, {
-        key: revisionLinkKey(this.#listing.repository, digest),
-        listed: this.#listing.revisions.get(digest),
-        expected: digest,
-      });
+    const listed = this.#listing.revisions.get(digest);
+    if (listed === 'right') {
+      return { state: 'valid', digest };
+    }
+    const key = revisionLinkKey(this.#listing.repository, digest);
+    const pending = this.#revisionLinks.get(digest) ?? readLinkFile(this.#run, { key, listed });
     this.#revisionLinks.set(digest, pending);
     return pending;
   }
 
   async #layerLink(digest: Digest): Promise<LinkState> {
-    const pending =
-      this.#layerLinks.get(digest) ??
-      readLinkFile(this.#run, {
-        key: layerLinkKey(this.#listing.repository, digest),
-        listed: this.#listing.layers.get(digest),
-        expected: digest,
-      });
+    const listed = this.#listing.layers.get(digest);
+    if (listed === 'right') {
+      return { state: 'valid', digest };
+    }
+    const key = layerLinkKey(this.#listing.repository, digest);
+    const pending = this.#layerLinks.get(digest) ?? readLinkFile(this.#run, { key, listed });
     this.#layerLinks.set(digest, pending);
     return pending;
   }
@@ -164,12 +175,35 @@ export class ManifestGraph {
       );
       return;
     }
-    revision.manifest = read.manifest;
-    await Promise.all(
-      references(read.manifest).map((reference) =>
-        reference.role === 'child' ? this.#addChild(revision, reference) : this.#need(revision, reference),
-      ),
-    );
+    revision.kind = read.manifest.kind;
+    const underWay: Promise<void>[] = [];
+    for (const reference of references(read.manifest)) {
+      if (reference.role === 'child') {
+        underWay.push(this.#addChild(revision, reference));
+      } else if (!this.#hasAsListed(reference)) {
+        underWay.push(this.#need(revision, reference));
+      }
+    }
+    await Promise.all(underWay);
+  }
+
+  /** Whether the listings alone tell that a manifest has this, which saves a promise for nearly every layer. */
+  #hasAsListed({ digest, required, sizeBytes }: Reference): boolean {
+    if (!required || !this.isServedAsListed(digest, sizeBytes)) {
+      return false;
+    }
+    this.#run.blobs.flag(digest, NEEDED);
+    this.needed.add(digest);
+    return true;
+  }
+
+  /** Whether the listings alone tell that a blob is served through the repository, and nothing is wrong with it. */
+  isServedAsListed(digest: Digest, expectedBytes?: number): boolean {
+    if (this.#listing.layers.get(digest) !== 'right') {
+      return false;
+    }
+    const sizeBytes = this.#run.blobs.get(digest) ?? 0;
+    return sizeBytes > 0 && this.badContent(digest, sizeBytes, expectedBytes) === undefined;
   }
 
   async #addChild(revision: Revision, { digest: childDigest, required }: Reference): Promise<void> {

@@ -7,24 +7,29 @@ export class Reach {
   readonly #tags = new Map<Digest, Set<string>>();
   readonly #closures = new Map<Digest, Set<Revision>>();
 
-  constructor(revisions: readonly Revision[]) {
-    for (const revision of revisions) {
-      this.#add(revision);
+  /** @param hurt the manifests whose dependents will be asked for: of all others none are kept. */
+  constructor(revisions: readonly Revision[], hurt: Iterable<Digest>) {
+    for (const digest of hurt) {
+      this.#dependents.set(digest, new Set());
     }
-  }
-
-  #add(revision: Revision): void {
-    for (const member of this.closure(revision)) {
-      const dependents = this.#dependents.get(member.digest) ?? new Set<Digest>();
-      this.#dependents.set(member.digest, dependents.add(revision.digest));
-      if (member !== revision && !this.#dependents.get(member.digest)?.has(member.digest)) {
-        this.#add(member);
+    if (this.#dependents.size === 0) {
+      return;
+    }
+    const all = new Set(revisions);
+    // What is added to a set while it is gone through is gone through, too: an index leads to its children.
+    for (const revision of all) {
+      for (const member of this.closure(revision)) {
+        this.#dependents.get(member.digest)?.add(revision.digest);
+        all.add(member);
       }
     }
   }
 
   /** A manifest and, of an index, all that it leads to. */
   closure(revision: Revision): Set<Revision> {
+    if (revision.children.length === 0) {
+      return new Set([revision]);
+    }
     const known = this.#closures.get(revision.digest);
     if (known !== undefined) {
       return known;
@@ -49,6 +54,7 @@ export class Reach {
     return [...new Set([...digests].flatMap((digest) => [...(this.#tags.get(digest) ?? [])]))].sort();
   }
 
+  /** Of manifests that were given as hurt. */
   dependentsOf(digests: Iterable<Digest>): Digest[] {
     return [...new Set([...digests].flatMap((digest) => [...(this.#dependents.get(digest) ?? [])]))].sort();
   }

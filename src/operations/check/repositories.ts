@@ -1,4 +1,5 @@
-import type { ObjectStat } from '../../drivers/driver.ts';
+import type { ListOptions, ObjectStat } from '../../drivers/driver.ts';
+import { MAX_LINK_BYTES } from '../../layout/digest.ts';
 import { fromRepository, parsePath, type RegistryPath, repositoryOf } from '../../layout/paths.ts';
 import { isRepositoryName } from '../../layout/names.ts';
 import type { Shard } from '../shards.ts';
@@ -18,22 +19,38 @@ export async function eachRepository(
   await run.listings.map(shards, async ({ prefix }) => {
     let current: RepositoryListing | undefined;
     const finish = async () => {
-      const whole = current;
+      const ended = current;
       current = undefined;
-      if (whole !== undefined) {
-        await judge(whole);
+      // Where there are no more than folders, there is no repository.
+      if (ended?.hasObjects === true) {
+        await judge(ended.whole());
       }
     };
-    const isWhole = await run.listAll(prefix, async (page) => {
+    const listingOf = async (repository: string): Promise<RepositoryListing> => {
+      if (current?.repository === repository) {
+        return current;
+      }
+      await finish();
+      current = new RepositoryListing(repository);
+      return current;
+    };
+    const isWhole = await run.listAll(prefix, LIST_OPTIONS, async (page) => {
       for (const object of page) {
+        if (object.isEmptyFolder === true) {
+          const repository = repositoryOf(object.key);
+          if (repository !== undefined) {
+            (await listingOf(repository)).addEmptyFolder(object.key);
+          }
+          continue;
+        }
         const path = parsePath(object.key);
         run.count(path, object);
         const repository = ownerOf(path, object);
-        if (repository !== undefined && repository !== current?.repository) {
-          await finish();
-          current = new RepositoryListing(repository);
-        }
-        if (repository === undefined || current?.add(path, object) !== true) {
+        const listing =
+          repository === undefined || repository === current?.repository
+            ? current
+            : await listingOf(repository);
+        if (repository === undefined || listing?.add(path, object) !== true) {
           await judgeStray(run, path, object);
         }
       }
@@ -44,6 +61,12 @@ export async function eachRepository(
     }
   });
 }
+
+/** Links are read while they are listed, where that is as good as asking for their size. */
+const LIST_OPTIONS: ListOptions = {
+  content: { fileName: 'link', maxBytes: MAX_LINK_BYTES },
+  emptyFolders: true,
+};
 
 /** The repository that an object is judged with. */
 function ownerOf(path: RegistryPath, { key, isFolderStub }: ObjectStat): string | undefined {

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import pLimit, { type LimitFunction } from 'p-limit';
-import type { Driver, ObjectStat } from '../../drivers/driver.ts';
+import type { Driver, ListOptions, ObjectStat } from '../../drivers/driver.ts';
 import { type DriverErrorCode, isDriverError } from '../../drivers/errors.ts';
 import type { Digest } from '../../layout/digest.ts';
 import {
@@ -12,7 +12,7 @@ import {
 } from '../../layout/findings.ts';
 import type { RegistryPath } from '../../layout/paths.ts';
 import { DigestTable } from '../digest-table.ts';
-import { addCount, type KindCounts } from '../counts.ts';
+import { addCount, type KindCounts } from '../migrate/plan.ts';
 import type { Observer } from '../observer.ts';
 
 /** What is known of blobs takes at most about 200 MB; of further ones the store is asked each time. */
@@ -197,9 +197,13 @@ export class CheckRun {
   }
 
   /** Lists everything below a prefix. A failure is noted, and false returned: what came before it was handed on. */
-  async listAll(prefix: string, take: (page: ObjectStat[]) => Promise<void>): Promise<boolean> {
+  async listAll(
+    prefix: string,
+    options: ListOptions,
+    take: (page: ObjectStat[]) => Promise<void>,
+  ): Promise<boolean> {
     try {
-      for await (const page of this.driver.list(prefix, { signal: this.signal })) {
+      for await (const page of this.driver.list(prefix, { ...options, signal: this.signal })) {
         await take(page);
       }
       return true;
