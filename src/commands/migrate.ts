@@ -16,6 +16,7 @@ import { exitCodeOf } from '../cli/migrate-exit-code.ts';
 import { migrateJson, presentPlan, presentResult } from '../cli/present-migrate.ts';
 import { openReport } from '../cli/report.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
+import { claimTarget } from '../cli/target-claim.ts';
 import { plural } from '../cli/units.ts';
 import { UsageError } from '../cli/usage-error.ts';
 import { SafetyRefusal } from '../operations/errors.ts';
@@ -114,24 +115,29 @@ export default class Migrate extends BaseCommand {
           if (source === undefined || target === undefined) {
             throw new TypeError('Two stores were to be opened.');
           }
-          const result = await migrate(source, target, {
-            dryRun: flags['dry-run'],
-            delete: flags.delete ? { max: flags['max-delete'] ?? DEFAULT_MAX_DELETE } : undefined,
-            includeForeign: flags['include-foreign'],
-            includeIncomplete: flags['include-incomplete'],
-            selects: flags.repository === undefined ? undefined : await matcherOf(flags.repository),
-            concurrency: flags.concurrency,
-            signal: this.signal,
-            observer: {
-              ...this.observer(),
-              record: (record) => report.write(record),
-            },
-            approve: (plan) => this.#approve(plan, presentPlan(plan, source, target), asks),
-          });
-          const facts = { durationMs: performance.now() - startedAtMs, retries, dryRun: flags['dry-run'] };
-          this.log(['', ...presentResult(result, facts)].join('\n'));
-          await disposePlan(result.plan);
-          return this.finish(exitCodeOf(result), migrateJson(result, source, target, facts));
+          const claim = flags['dry-run'] ? undefined : await claimTarget(target);
+          try {
+            const result = await migrate(source, target, {
+              dryRun: flags['dry-run'],
+              delete: flags.delete ? { max: flags['max-delete'] ?? DEFAULT_MAX_DELETE } : undefined,
+              includeForeign: flags['include-foreign'],
+              includeIncomplete: flags['include-incomplete'],
+              selects: flags.repository === undefined ? undefined : await matcherOf(flags.repository),
+              concurrency: flags.concurrency,
+              signal: this.signal,
+              observer: {
+                ...this.observer(),
+                record: (record) => report.write(record),
+              },
+              approve: (plan) => this.#approve(plan, presentPlan(plan, source, target), asks),
+            });
+            const facts = { durationMs: performance.now() - startedAtMs, retries, dryRun: flags['dry-run'] };
+            this.log(['', ...presentResult(result, facts)].join('\n'));
+            await disposePlan(result.plan);
+            return this.finish(exitCodeOf(result), migrateJson(result, source, target, facts));
+          } finally {
+            await claim?.release();
+          }
         },
       );
     } finally {

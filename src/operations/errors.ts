@@ -13,6 +13,8 @@ export type SafetyRefusalCode =
   /** Source and target share objects, or look as if they were swapped. */
   | 'STORES_OVERLAP'
   | 'STORES_SWAPPED'
+  /** Another run on this machine writes to the target. */
+  | 'TARGET_IN_USE'
   /** Something is removed or rewritten, and nobody agreed to it. */
   | 'NOT_CONFIRMED';
 
