@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { DriverError, type DriverErrorDetails } from './errors.ts';
-import type { Body, ContentDigest } from './driver.ts';
+import type { Body, ContentDigest, IntoMemory } from './driver.ts';
 
 /** How long a body is, in bytes, before it is opened. */
 export function bodySizeBytes(body: Body): number {
@@ -8,12 +8,12 @@ export function bodySizeBytes(body: Body): number {
 }
 
 /** The body as chunks, whichever form it has. */
-export async function* bodyChunks(body: Body): AsyncGenerator<Uint8Array> {
+export async function* bodyChunks(body: Body, into?: IntoMemory): AsyncGenerator<Uint8Array> {
   if (body instanceof Uint8Array) {
     yield body;
     return;
   }
-  yield* body.open();
+  yield* body.open(into);
 }
 
 export interface ProvenBodyOptions {
@@ -85,7 +85,12 @@ export function throwIfAborted(signal: AbortSignal | undefined, details: DriverE
   }
 }
 
-function changedError(expectedBytes: number, actualBytes: string, details: DriverErrorDetails): DriverError {
+/** The error for a body that is not as long as it said. */
+export function changedError(
+  expectedBytes: number,
+  actualBytes: string,
+  details: DriverErrorDetails,
+): DriverError {
   return new DriverError(
     'CHANGED',
     `${details.key ?? 'The object'} gave ${actualBytes} bytes where ${expectedBytes} were announced: it changed while it was read; run again.`,

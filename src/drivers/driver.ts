@@ -52,7 +52,7 @@ export interface Driver {
    * The object's bytes. A stream that ends early or late against the size that the store told throws CHANGED.
    * @throws DriverError NOT_FOUND when there is no such object.
    */
-  read(key: string, options?: CallOptions): AsyncIterable<Uint8Array>;
+  read(key: string, options?: ReadOptions): AsyncIterable<Uint8Array>;
 
   /**
    * The digest, in lower-case hex, of an object's bytes as they are now. Only where the store can have them hashed
@@ -170,6 +170,17 @@ export interface LeafFolders {
   unless: readonly string[];
 }
 
+export interface ReadOptions extends CallOptions {
+  into?: IntoMemory | undefined;
+}
+
+/**
+ * Where the caller would like the next chunk to be: a driver may put it at the start of this memory, and then gives
+ * exactly what it put there. Asked for once for each chunk, when that chunk is about to be read; nothing is written
+ * there any more once the chunk was given. Undefined: nowhere in particular. Spares large uploads a copy of every byte.
+ */
+export type IntoMemory = () => Uint8Array | undefined;
+
 export interface HashOptions extends CallOptions {
   /** Told now and then, and at the end, how many bytes of the object have been hashed; a repeated attempt begins anew. */
   onSeen?: ((seenBytes: number) => void) | undefined;
@@ -193,7 +204,8 @@ export type Body = Uint8Array | StreamBody;
 
 export interface StreamBody {
   sizeBytes: number;
-  open(): AsyncIterable<Uint8Array>;
+  /** @param into as of `ReadOptions`. */
+  open(into?: IntoMemory): AsyncIterable<Uint8Array>;
 }
 
 export interface ObjectStat {

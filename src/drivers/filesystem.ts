@@ -13,6 +13,7 @@ import type {
   HashOptions,
   ListOptions,
   ObjectStat,
+  ReadOptions,
   WriteOptions,
 } from './driver.ts';
 import { DriverError } from './errors.ts';
@@ -35,6 +36,8 @@ export interface FilesystemOptions {
 const PAGE_SIZE = 500;
 const NO_FILES: Walk = { nextPage: () => [] };
 const READ_CHUNK_BYTES = 1024 * 1024;
+/** Memory that the caller gives is filled by as few reads as let it be interrupted in time. */
+const READ_INTO_MAX_BYTES = 8 * 1024 * 1024;
 const COMPONENT_MAX_BYTES = 255;
 const DELETES_AT_ONCE = 16;
 
@@ -104,7 +107,7 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
     }
   }
 
-  async function* read(key: string, { signal }: CallOptions = {}): AsyncGenerator<Uint8Array> {
+  async function* read(key: string, { signal, into }: ReadOptions = {}): AsyncGenerator<Uint8Array> {
     throwIfAborted(signal, describe('read', key));
     assertReadable(key);
     try {
@@ -113,8 +116,10 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
         const { size } = await file.stat();
         let seenBytes = 0;
         while (seenBytes < size) {
-          const wanted = Math.min(READ_CHUNK_BYTES, size - seenBytes);
-          const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(wanted), 0, wanted);
+          const room = into?.();
+          const mostBytes = Math.min(room?.byteLength ?? READ_CHUNK_BYTES, READ_INTO_MAX_BYTES);
+          const wanted = Math.min(mostBytes, size - seenBytes);
+          const { bytesRead, buffer } = await file.read(room ?? Buffer.allocUnsafe(wanted), 0, wanted);
           throwIfAborted(signal, describe('read', key));
           if (bytesRead === 0) {
             throw becameShorter(key);

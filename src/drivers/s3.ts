@@ -45,7 +45,7 @@ export interface S3Options {
   useDualstack?: boolean | undefined;
   accelerate?: boolean | undefined;
   useFipsEndpoint?: boolean | undefined;
-  /** Part size of multipart uploads, at least 5 MiB, 16 MiB by default; grows for objects of more than 10,000 parts. */
+  /** Part size of multipart uploads, at least 5 MiB, 8 MiB by default; grows for objects of more than 10,000 parts. */
   partSizeBytes?: number | undefined;
   /** Up to this size an object is written by one PUT; 64 MiB by default. S3 takes up to 5 GiB. */
   singlePutMaxBytes?: number | undefined;
@@ -67,13 +67,13 @@ export interface S3Options {
         serverSideMs?: number | undefined;
       }
     | undefined;
-  /** Called for each retry that the SDK makes itself: multipart uploads, copies, batch deletes. */
+  /** Called for each retry that is made in the driver: multipart uploads, copies, batch deletes. */
   onRetry?: ((retry: S3Retry) => void) | undefined;
 }
 
 /** A request of the SDK that is made again. */
 export interface S3Retry {
-  /** The SDK's name for it, as `UploadPartCommand`. */
+  /** As the SDK names it: `UploadPartCommand`. */
   operation: string;
   /** How many attempts have failed. */
   attempt: number;
@@ -85,7 +85,8 @@ export interface S3Retry {
  * Opens a bucket of S3 or a compatible store. Neither the bucket nor the credentials are asked for yet.
  *
  * PUT, GET, HEAD and listings are signed and sent without the SDK and never repeated; a retrying wrapper comes
- * above. The SDK does multipart uploads, copies and batch deletes, and repeats their requests on its own.
+ * above. The parts of an upload are sent like that, too, and repeated by themselves. The SDK begins and completes
+ * uploads, copies and deletes batches, and repeats its requests on its own.
  * @throws DriverError when region or endpoint cannot be worked out, or the bucket is of a kind without ordered listings.
  */
 export async function openS3(options: S3Options): Promise<Driver> {
@@ -127,7 +128,7 @@ export async function openS3(options: S3Options): Promise<Driver> {
 function limitsOf(options: S3Options): S3Limits {
   const limits: S3Limits = {
     singlePutMaxBytes: options.singlePutMaxBytes ?? 64 * MIB,
-    partSizeBytes: options.partSizeBytes ?? 16 * MIB,
+    partSizeBytes: options.partSizeBytes ?? 8 * MIB,
     copyMaxBytes: options.copyMaxBytes ?? 5 * 1024 * MIB,
     copyPartBytes: options.copyPartBytes ?? 256 * MIB,
   };

@@ -6,8 +6,10 @@ import type {
   CopySource,
   Driver,
   HashOptions,
+  IntoMemory,
   ListOptions,
   PendingUpload,
+  ReadOptions,
   WriteOptions,
 } from './driver.ts';
 import type { DriverErrorDetails } from './errors.ts';
@@ -115,7 +117,7 @@ export function withLimits(driver: Driver, options: LimitsOptions): Driver {
       return driver.stat(key, callOptions);
     },
 
-    async *read(key: string, callOptions: CallOptions = {}) {
+    async *read(key: string, callOptions: ReadOptions = {}) {
       await takeRequests(1, 'read', key, callOptions);
       yield* paced(driver.read(key, callOptions), 'read', key, callOptions);
     },
@@ -146,7 +148,7 @@ export function withLimits(driver: Driver, options: LimitsOptions): Driver {
         await driver.write(key, body, writeOptions);
         return;
       }
-      const open = () => paced(body.open(), 'write', key, writeOptions);
+      const open = (into?: IntoMemory) => paced(body.open(into), 'write', key, writeOptions);
       await driver.write(key, { sizeBytes, open }, writeOptions);
     },
 

@@ -38,10 +38,14 @@ export async function copyBlob(
       return;
     }
   }
-  await target.write(key, meteredBody({ sizeBytes, open: () => source.read(key, { signal }) }, onBytes), {
-    expectedDigest,
-    signal,
-  });
+  await target.write(
+    key,
+    meteredBody({ sizeBytes, open: (into) => source.read(key, { signal, into }) }, onBytes),
+    {
+      expectedDigest,
+      signal,
+    },
+  );
 }
 
 /**

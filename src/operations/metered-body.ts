@@ -8,10 +8,10 @@ export function meteredBody(body: StreamBody, onBytes: OnBytes): StreamBody {
   let told = 0;
   return {
     sizeBytes: body.sizeBytes,
-    async *open() {
+    async *open(into) {
       onBytes(-told);
       told = 0;
-      for await (const chunk of body.open()) {
+      for await (const chunk of body.open(into)) {
         told += chunk.byteLength;
         onBytes(chunk.byteLength);
         yield chunk;

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ContentDigest, Driver, ObjectStat } from '../../src/drivers/driver.ts';
+import type { ContentDigest, Driver, ObjectStat, ReadOptions } from '../../src/drivers/driver.ts';
 import { isDriverError } from '../../src/drivers/errors.ts';
 
 export interface ContractFactory {
@@ -51,9 +51,9 @@ export async function listAll(driver: Driver, prefix = ''): Promise<ObjectStat[]
   return found;
 }
 
-export async function readAll(driver: Driver, key: string): Promise<Buffer> {
+export async function readAll(driver: Driver, key: string, options?: ReadOptions): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of driver.read(key)) {
+  for await (const chunk of driver.read(key, options)) {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
@@ -289,6 +289,23 @@ export function describeDriver(name: string, factory: ContractFactory): void {
       expect(sha256(await readAll(driver, 'large'))).toEqual(sha256(content));
       expect((await driver.stat('large'))?.sizeBytes).toBe(largeBytes);
       await driver.delete(['large']);
+    });
+
+    it('reads into memory that it is given, or elsewhere', async () => {
+      const content = randomBytes(150_000);
+      await driver.write('into', content);
+      const read: Buffer[] = [];
+      const memory = Buffer.alloc(40_000);
+      let given = 0;
+      const into = (): Uint8Array | undefined => {
+        given += 1;
+        return given === 2 ? undefined : memory;
+      };
+      for await (const chunk of driver.read('into', { into })) {
+        read.push(Buffer.from(chunk));
+      }
+      expect(Buffer.concat(read).equals(content)).toBe(true);
+      await driver.delete(['into']);
     });
 
     it('hashes an object as it is now, where it offers to', async () => {

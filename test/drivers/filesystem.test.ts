@@ -164,6 +164,17 @@ describe('filesystem driver', () => {
     await expect(reading()).rejects.toMatchObject({ code: 'CHANGED' });
   });
 
+  it('reads straight into memory that it is given', async () => {
+    await write('file', 'abcdefghij');
+    const memory = new Uint8Array(4);
+    const seen: string[] = [];
+    for await (const chunk of driver.read('file', { into: () => memory })) {
+      expect(chunk.buffer).toBe(memory.buffer);
+      seen.push(Buffer.from(chunk).toString());
+    }
+    expect(seen).toEqual(['abcd', 'efgh', 'ij']);
+  });
+
   describe('hashing in another thread', () => {
     const GIB = 1024 * 1024 * 1024;
     const makeSparse = (key: string): void => {

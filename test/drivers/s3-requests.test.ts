@@ -418,6 +418,54 @@ describe('a multipart upload', () => {
     expect(abortsSeen()).toEqual([]);
   });
 
+  it('signs what each part is, so that the store can refuse another', async () => {
+    server.answerWith(multipartStore());
+    const driver = await openSmall();
+    await driver.write('key', streamOf(content), { expectedDigest: sha256(content) });
+    const parts = server.requests.filter(({ path }) => path.includes('partNumber='));
+    const inOrder = parts.toSorted((left, right) => (left.path < right.path ? -1 : 1));
+    expect(Buffer.concat(inOrder.map(({ body }) => body)).equals(content)).toBe(true);
+    for (const { headers, body } of parts) {
+      expect(headers['x-amz-content-sha256']).toBe(sha256(body).hex);
+      expect(headers['content-length']).toBe(String(body.byteLength));
+    }
+  });
+
+  it('sends a part again that was damaged on its way', async () => {
+    let refused = 0;
+    server.answerWith(
+      multipartStore(({ path }) => {
+        const isFirst = path.includes('partNumber=1') && refused === 0;
+        refused += isFirst ? 1 : 0;
+        return isFirst ? errorReply(400, 'XAmzContentSHA256Mismatch') : undefined;
+      }),
+    );
+    const driver = await openSmall();
+    await driver.write('key', streamOf(content), { expectedDigest: sha256(content) });
+    expect(server.requests.filter(({ path }) => path.includes('partNumber=1'))).toHaveLength(2);
+    expect(abortsSeen()).toEqual([]);
+  });
+
+  it('gives a part up after six attempts, and is aborted', async () => {
+    server.answerWith(
+      multipartStore(({ path }) =>
+        path.includes('partNumber=1') ? errorReply(503, 'SlowDown', { 'retry-after': '0' }) : undefined,
+      ),
+    );
+    const driver = await openSmall();
+    const failure = await failureOf(driver.write('key', streamOf(content)));
+    expect(failure).toMatchObject({ code: 'RATE_LIMITED', retryable: true });
+    expect(server.requests.filter(({ path }) => path.includes('partNumber=1'))).toHaveLength(6);
+    expect(abortsSeen()).toHaveLength(1);
+  });
+
+  it('that is answered without the ETag of a part is not completed', async () => {
+    server.answerWith(multipartStore(({ path }) => (path.includes('partNumber=') ? {} : undefined)));
+    const driver = await openSmall();
+    expect((await failureOf(driver.write('key', streamOf(content)))).code).toBe('UNEXPECTED');
+    expect(abortsSeen()).toHaveLength(1);
+  });
+
   it('that cannot even be aborted says that it stays', async () => {
     const refuse = ({ method, path }: SeenRequest) => method === 'DELETE' || path.includes('partNumber');
     server.answerWith(

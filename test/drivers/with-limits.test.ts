@@ -116,6 +116,36 @@ describe('withLimits', () => {
     expect(withLimits(inner, { bandwidthBytesPerSecond: 1, ...time }).hash).toBeUndefined();
   });
 
+  it('lets a body be put where the store wants it, and reads into what the reader gives', async () => {
+    const time = clock();
+    const memory = new Uint8Array(2);
+    const into = (): Uint8Array => memory;
+    const asked: unknown[] = [];
+    const inner = openMemory();
+    const driver = withLimits(
+      {
+        ...inner,
+        read: (_, options) => {
+          asked.push(options?.into?.());
+          return twoLetters.open();
+        },
+        write: async (_, body) => {
+          if (!(body instanceof Uint8Array)) {
+            await body.open(into)[Symbol.asyncIterator]().next();
+          }
+        },
+      },
+      { maxRequestsPerSecond: 100, ...time },
+    );
+    await readAll(driver, 'x', { into });
+    const open = (given?: () => Uint8Array | undefined) => {
+      asked.push(given?.());
+      return twoLetters.open();
+    };
+    await driver.write('x', { sizeBytes: 2, open });
+    expect(asked).toEqual([memory, memory]);
+  });
+
   it('paces what is written, as bytes and as a stream', async () => {
     const time = clock();
     const driver = withLimits(openMemory(), { bandwidthBytesPerSecond: 1, ...time });

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { DriverError, isDriverError, type DriverErrorCode } from '../../src/drivers/errors.ts';
 import { openMemory } from '../../src/drivers/memory.ts';
-import { withRetry, type Retry, type RetryOptions } from '../../src/drivers/with-retry.ts';
+import type { Retry, RetryOptions } from '../../src/drivers/retrier.ts';
+import { withRetry } from '../../src/drivers/with-retry.ts';
 import { describeDriver, listAll, readAll } from './contract.ts';
 
 describeDriver('memory with retries', {

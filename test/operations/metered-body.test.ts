@@ -28,6 +28,26 @@ test('tells of bytes as they are read, and takes them back when it is opened aga
   expect(changes.filter((change) => change !== 0)).toEqual([3, -3, 3, 2]);
 });
 
+test('has the bytes put where its consumer wants them', async () => {
+  const wanted = new Uint8Array(3);
+  const into = (): Uint8Array => wanted;
+  const given: unknown[] = [];
+  const body = meteredBody(
+    {
+      sizeBytes: 3,
+      async *open(asked) {
+        given.push(asked?.());
+        yield Buffer.from('abc');
+      },
+    },
+    () => {},
+  );
+  for await (const _ of body.open(into)) {
+    // Only what was asked for matters.
+  }
+  expect(given).toEqual([wanted]);
+});
+
 test.each([
   ['every write succeeds', 0, 1_000_000],
   ['a write fails once and is repeated', 1, 1_000_000],

@@ -1,7 +1,8 @@
 import type { Driver } from '../../src/drivers/driver.ts';
 import { openAzure } from '../../src/drivers/azure.ts';
 import { openS3 } from '../../src/drivers/s3.ts';
-import { type Retry, withRetry } from '../../src/drivers/with-retry.ts';
+import type { Retry } from '../../src/drivers/retrier.ts';
+import { withRetry } from '../../src/drivers/with-retry.ts';
 import { createBucket, createContainer, type SharedServers } from '../servers/index.ts';
 import { type Fault, type FaultingProxy, type ProxiedRequest, startFaultingProxy } from './faulting-proxy.ts';
 

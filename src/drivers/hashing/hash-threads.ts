@@ -3,16 +3,15 @@ import pLimit from 'p-limit';
 import { HashThread, type AskOptions } from './hash-thread-handle.ts';
 import type { ContentAlgorithm, PieceAlgorithm } from './messages.ts';
 
-/**
- * As many threads as cores, because hashing is all that they do; and no fewer than four, because on a disk behind a
- * network they mostly wait. Each is started when there is work and no idle one.
- */
-const THREADS_MAX = Math.max(4, availableParallelism());
+/** Threads are started one by one, when there is work and no idle one. More of them than cores hash no faster. */
+const THREADS_MAX = availableParallelism();
+/** Files are read, too, and on a disk behind a network that is mostly waiting. */
+const FILE_THREADS_MAX = Math.max(4, THREADS_MAX);
 /** So that a thread has its next file at hand when it is done with one. */
 const FILES_PER_THREAD = 2;
 
 const threads = new Set<HashThread>();
-const fileLimit = pLimit(THREADS_MAX * FILES_PER_THREAD);
+const fileLimit = pLimit(FILE_THREADS_MAX * FILES_PER_THREAD);
 let nextContent = 0;
 
 export interface HashedFile {
@@ -33,21 +32,15 @@ export async function hashFile(
   algorithm: ContentAlgorithm,
   options: AskOptions = {},
 ): Promise<HashedFile> {
-  return fileLimit(() =>
-    withThread((thread) =>
-      thread.ask('file', (job) => ({ kind: 'file', job, path: filePath, algorithm }), options),
-    ),
-  );
-}
-
-async function withThread<T>(action: (thread: HashThread) => Promise<T>): Promise<T> {
-  const thread = leastLoaded();
-  thread.load += 1;
-  try {
-    return await action(thread);
-  } finally {
-    thread.load -= 1;
-  }
+  return fileLimit(async () => {
+    const thread = leastLoaded(FILE_THREADS_MAX);
+    thread.load += 1;
+    try {
+      return await thread.ask('file', (job) => ({ kind: 'file', job, path: filePath, algorithm }), options);
+    } finally {
+      thread.load -= 1;
+    }
+  });
 }
 
 /** A content that comes in pieces, and is hashed in one other thread while this one does other things. */
@@ -69,7 +62,7 @@ export function openThreadedHash(
   algorithm: ContentAlgorithm | undefined,
   pieceAlgorithm: PieceAlgorithm,
 ): ThreadedHash {
-  const thread = leastLoaded();
+  const thread = leastLoaded(THREADS_MAX);
   thread.load += 1;
   const content = nextContent;
   nextContent += 1;
@@ -94,14 +87,14 @@ export function openThreadedHash(
   };
 }
 
-function leastLoaded(): HashThread {
+function leastLoaded(threadsMax: number): HashThread {
   let best: HashThread | undefined;
   for (const thread of threads) {
     if (best === undefined || thread.load < best.load) {
       best = thread;
     }
   }
-  if (best === undefined || (best.load > 0 && threads.size < THREADS_MAX)) {
+  if (best === undefined || (best.load > 0 && threads.size < threadsMax)) {
     best = new HashThread((ended) => threads.delete(ended));
     threads.add(best);
   }

@@ -4,9 +4,9 @@ import type { CallOptions, CopySource } from '../driver.ts';
 import { DriverError, type DriverErrorDetails } from '../errors.ts';
 import { encodeKey, encodeQueryValue, toStoredKey } from './keys.ts';
 import { unquote } from './listing-page.ts';
+import { inMultipartUpload, type Destination } from './multipart.ts';
 import { objectParameters } from './object-settings.ts';
-import { abortPendingUpload } from './pending-uploads.ts';
-import { abortable, callSdk, describeCall, fittingPartBytes, leftoverError, type S3Store } from './store.ts';
+import { abortable, callSdk, describeCall, fittingPartBytes, type S3Store } from './store.ts';
 
 const PARTS_AT_ONCE = 8;
 
@@ -47,29 +47,18 @@ interface Condition {
   CopySourceIfMatch: string;
 }
 
-interface Destination {
-  storedKey: string;
-  /** The same key relative to the root. */
-  key: string;
-  details: DriverErrorDetails;
-  signal: AbortSignal | undefined;
-}
-
 /** UploadPartCopy, for objects that CopyObject does not take (S3 API reference: more than 5 GB). */
 async function copyInParts(
   store: S3Store,
   source: CopySource,
   condition: Condition,
-  { storedKey, key, details, signal }: Destination,
+  destination: Destination,
 ): Promise<void> {
   const { sdk, client } = await store.connection.loadSdk();
-  const place = { Bucket: store.options.bucket, Key: storedKey };
-  const create = new sdk.CreateMultipartUploadCommand({ ...place, ...objectParameters(store.options) });
-  const created = await callSdk(store, details, signal, () => client.send(create));
-  const uploadId = created.UploadId ?? '';
-  const stop = new AbortController();
-  const anySignal = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
-  try {
+  const { storedKey, details, signal } = destination;
+  await inMultipartUpload(store, destination, async (UploadId) => {
+    const stop = new AbortController();
+    const anySignal = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
     const ranges = copyRanges(
       source.sizeBytes,
       fittingPartBytes(source.sizeBytes, store.limits.copyPartBytes),
@@ -79,9 +68,10 @@ async function copyInParts(
       ranges.map((range, index) =>
         limit(async (): Promise<CompletedPart> => {
           const command = new sdk.UploadPartCopyCommand({
-            ...place,
+            Bucket: store.options.bucket,
+            Key: storedKey,
             ...condition,
-            UploadId: uploadId,
+            UploadId,
             PartNumber: index + 1,
             CopySourceRange: range,
           });
@@ -98,24 +88,10 @@ async function copyInParts(
         }),
       ),
     );
-    if (stop.signal.aborted) {
-      throw stop.signal.reason;
-    }
+    stop.signal.throwIfAborted();
     await checkUnchanged(store, source, details, signal);
-    const Parts = parts.flatMap((part) => (part.status === 'fulfilled' ? [part.value] : []));
-    const complete = new sdk.CompleteMultipartUploadCommand({
-      ...place,
-      UploadId: uploadId,
-      MultipartUpload: { Parts },
-    });
-    await callSdk(store, details, signal, () => client.send(complete));
-  } catch (error) {
-    const upload = { key, uploadId, startedAtMs: 0 };
-    await abortPendingUpload(store, upload).catch((abortError: unknown) => {
-      throw leftoverError(error, abortError, uploadId, details);
-    });
-    throw error;
-  }
+    return parts.flatMap((part) => (part.status === 'fulfilled' ? [part.value] : []));
+  });
 }
 
 /** Not every store looks at the condition of a part's copy (Ceph RGW 16.2 does not). */

@@ -89,3 +89,8 @@ export function leftoverError(
     },
   );
 }
+
+/** A store that refuses bytes that were proved here received others: sent again, they may arrive as they are. */
+export function damagedOnItsWay(refused: DriverError, details: DriverErrorDetails): DriverError {
+  return new DriverError('CORRUPT', refused.message, { ...details, retryable: true, cause: refused });
+}

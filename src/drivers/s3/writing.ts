@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto';
 import { bodySizeBytes, corruptError, provenBody } from '../body.ts';
 import type { Body, StreamBody, WriteOptions } from '../driver.ts';
-import { DriverError, isDriverError, type DriverErrorDetails } from '../errors.ts';
+import { isDriverError, type DriverErrorDetails } from '../errors.ts';
 import { toDriverError } from './failures.ts';
 import { UNSIGNED_PAYLOAD } from './http.ts';
 import { interruptible } from '../interruptible.ts';
 import { toStoredKey } from './keys.ts';
-import { describeCall, MIB, type S3Store } from './store.ts';
+import { damagedOnItsWay, describeCall, MIB, type S3Store } from './store.ts';
 import { uploadInParts } from './upload.ts';
 
 /** Streams up to this size are read into memory first: one request then has all that it needs to be signed. */
@@ -114,10 +114,7 @@ async function put(
       details,
     );
   } catch (error) {
-    // A store that refuses bytes that were proven here received others: they were damaged on their way.
-    throw isProven && isDriverError(error, 'CORRUPT')
-      ? new DriverError('CORRUPT', error.message, { ...details, retryable: true, cause: error })
-      : error;
+    throw isProven && isDriverError(error, 'CORRUPT') ? damagedOnItsWay(error, details) : error;
   }
 }
 
