@@ -191,14 +191,16 @@ describe('beside the SDK', () => {
   });
 
   it('a page means the same', async () => {
+    // The SDK leaves character references as they are, and so misreads a name with a carriage return.
+    const plainName = anyName.filter((name) => !name.includes('\r'));
     const anyBlob = fc.record({
-      name: anyName,
+      name: plainName,
       sizeBytes: fc.nat(),
       md5: fc.option(fc.uint8Array({ minLength: 16, maxLength: 16 })),
       value: fc.option(fc.constantFrom('true', 'false', 'a &amp; b')),
     });
     await fc.assert(
-      fc.asyncProperty(fc.array(anyBlob, { maxLength: 8 }), anyName, async (blobs, marker) => {
+      fc.asyncProperty(fc.array(anyBlob, { maxLength: 8 }), plainName, async (blobs, marker) => {
         const elements = blobs.map(({ name, sizeBytes, md5, value }) => {
           const md5Element =
             md5 === null
