@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 
 /** What a test may need beyond Node and this repository's sources. */
-export type Need = 'rgw' | 'azurite' | 'docker-registry' | 'skopeo';
+export type Need = 'rgw' | 'azurite' | 'docker-registry' | 'skopeo' | 'openssl';
 
 /** `reason` reads `needs radosgw, install with: apt-get install radosgw ...`. */
 export type Availability = { ok: true } | { ok: false; reason: string };
@@ -32,6 +32,7 @@ const PROGRAMS = {
   },
   'docker-registry': { programs: ['docker-registry'], packages: 'docker-registry' },
   skopeo: { programs: ['skopeo'], packages: 'skopeo' },
+  openssl: { programs: ['openssl'], packages: 'openssl' },
 };
 
 function missingFor(need: Need): Missing[] {

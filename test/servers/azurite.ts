@@ -9,10 +9,12 @@ export interface AzuriteOptions {
   inMemory?: boolean;
   /** Where the blob service answers on 127.0.0.1; a free port when left out. */
   port?: number;
+  /** Answers over https with this certificate, and accepts the tokens of identities (it checks no signature of them). */
+  tls?: { certificatePath: string; keyPath: string };
 }
 
 export interface AzuriteServer {
-  /** `http://127.0.0.1:PORT/devstoreaccount1`; containers come below. */
+  /** `http://127.0.0.1:PORT/devstoreaccount1`, or with https; containers come below. */
   serviceUrl: string;
   accountName: string;
   /** Base64, made up for this start. */
@@ -34,6 +36,10 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
     options.inMemory === false
       ? ['--location', folder.path]
       : ['--inMemoryPersistence', '--extentMemoryLimit', '8192'];
+  const { tls } = options;
+  const tlsArguments =
+    tls === undefined ? [] : ['--cert', tls.certificatePath, '--key', tls.keyPath, '--oauth', 'basic'];
+  const scheme = tls === undefined ? 'http' : 'https';
   try {
     const server = await startProcess({
       name: 'azurite',
@@ -49,13 +55,14 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
         '--silent',
         '--disableTelemetry',
         ...persistence,
+        ...tlsArguments,
       ],
       env: { ...process.env, AZURITE_ACCOUNTS: `${accountName}:${accountKey}` },
       logPath: path.join(folder.path, 'azurite.out'),
-      isReady: async () => (await statusOf(`http://127.0.0.1:${port}/${accountName}`)) !== undefined,
+      isReady: async () => (await statusOf(`${scheme}://127.0.0.1:${port}/${accountName}`)) !== undefined,
     });
     return {
-      serviceUrl: `http://127.0.0.1:${port}/${accountName}`,
+      serviceUrl: `${scheme}://127.0.0.1:${port}/${accountName}`,
       accountName,
       accountKey,
       stop: async () => {
