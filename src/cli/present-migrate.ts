@@ -1,6 +1,7 @@
 import type { Driver } from '../drivers/driver.ts';
 import type { MigrateResult } from '../operations/migrate.ts';
-import { deletionCount, type KindCounts, type Plan, totalOf } from '../operations/migrate/plan.ts';
+import { type KindCounts, totalOf } from '../operations/counts.ts';
+import { deletionCount, type Plan } from '../operations/migrate/plan.ts';
 import type { Problem } from '../operations/migrate/run.ts';
 import { kindNames, kindsInOrder } from './kinds.ts';
 import { formatTable } from './table.ts';

@@ -317,8 +317,14 @@ function resolveRoot(given: string): { root: string; stats: Stats } {
   return { root: real.endsWith('/') ? real : `${real}/`, stats };
 }
 
+/** Short ASCII components that do not begin with a dot: nearly every key of a registry, for a tenth of the work. */
+const PLAIN_KEY = /^[\w-][\w.+@:-]{0,199}(?:\/[\w-][\w.+@:-]{0,199})*$/;
+
 /** Why no file below the root can have this key, or undefined when one can. */
 function invalidKeyReason(key: string): string | undefined {
+  if (PLAIN_KEY.test(key)) {
+    return undefined;
+  }
   if (key.includes('\0')) {
     return 'it holds a zero byte';
   }

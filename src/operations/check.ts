@@ -15,7 +15,7 @@ import {
   type Unread,
 } from './check/run.ts';
 import { SafetyRefusal } from './errors.ts';
-import type { KindCounts } from './migrate/plan.ts';
+import type { KindCounts } from './counts.ts';
 import { assertRootIsDecided } from './other-root.ts';
 import { findRegistryRoot } from './find-registry-root.ts';
 import { type DataSubset, Sample } from './sample.ts';

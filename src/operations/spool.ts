@@ -1,7 +1,6 @@
 import { mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 
 /** What a spool keeps in memory before it goes to a file: small registries never touch the disk. */
 const MEMORY_BYTES = 1024 * 1024;
@@ -28,10 +27,7 @@ export class Spool<T> {
 
   /** Appends an item; items of calls that overlap keep their order. */
   async append(item: T): Promise<void> {
-    // Line readers also end lines at U+2028 and U+2029, which JSON leaves as they are.
-    const line = JSON.stringify(item)
-      .replaceAll('\u2028', String.raw`\u2028`)
-      .replaceAll('\u2029', String.raw`\u2029`);
+    const line = JSON.stringify(item);
     this.#lines.push(line);
     this.#length += 1;
     this.#sizeBytes += line.length;
@@ -46,9 +42,10 @@ export class Spool<T> {
     await this.#lastWrite;
     if (this.#file !== undefined) {
       await this.#flush();
-      const stream = this.#file.createReadStream({ start: 0, autoClose: false });
-      for await (const line of createInterface({ input: stream })) {
-        yield JSON.parse(line) as T;
+      for await (const lines of batchesOfLines(this.#file)) {
+        for (const line of lines) {
+          yield JSON.parse(line) as T;
+        }
       }
     }
     for (const line of this.#lines) {
@@ -71,6 +68,36 @@ export class Spool<T> {
     }
     this.#file ??= await openPrivateFile();
     await this.#file.appendFile(`${lines.join('\n')}\n`);
+  }
+}
+
+const CHUNK_BYTES = 256 * 1024;
+const LINE_END = 10;
+
+/** The lines of a file that ends with a line end. JSON has none within a line. */
+async function* batchesOfLines(file: FileHandle): AsyncGenerator<string[]> {
+  let chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  let position = 0;
+  // A line that the chunk before ended in the middle of stands at the beginning of this one.
+  let keptBytes = 0;
+  for (;;) {
+    const { bytesRead } = await file.read(chunk, keptBytes, chunk.byteLength - keptBytes, position);
+    if (bytesRead === 0) {
+      return;
+    }
+    position += bytesRead;
+    const filledBytes = keptBytes + bytesRead;
+    const end = chunk.lastIndexOf(LINE_END, filledBytes - 1);
+    if (end === -1) {
+      // A repository with many tags is one line.
+      chunk = Buffer.concat([chunk], filledBytes * 2);
+      keptBytes = filledBytes;
+      continue;
+    }
+    const lines = chunk.toString('utf8', 0, end).split('\n');
+    chunk.copy(chunk, 0, end + 1, filledBytes);
+    keptBytes = filledBytes - end - 1;
+    yield lines;
   }
 }
 

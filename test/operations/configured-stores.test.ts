@@ -8,7 +8,7 @@ import { formatLocation, parseLocation } from '../../src/drivers/location.ts';
 import { openMemory } from '../../src/drivers/memory.ts';
 import { openStore, resolveLocation } from '../../src/drivers/open.ts';
 import { SafetyRefusal } from '../../src/operations/errors.ts';
-import { totalOf } from '../../src/operations/migrate/plan.ts';
+import { totalOf } from '../../src/operations/counts.ts';
 import { findRegistryRoot } from '../../src/operations/find-registry-root.ts';
 import { assertRegistryRoot } from '../../src/operations/registry-root.ts';
 import {

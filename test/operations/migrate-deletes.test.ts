@@ -4,7 +4,7 @@ import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { DriverError } from '../../src/drivers/errors.ts';
 import { openMemory, type MemoryDriver } from '../../src/drivers/memory.ts';
-import { totalOf } from '../../src/operations/migrate/plan.ts';
+import { totalOf } from '../../src/operations/counts.ts';
 import { withHooks } from '../support/hooked-driver.ts';
 import { contentOf, deleteAnything, memoryOf, runMigrate } from '../support/migrating.ts';
 import { brokenTags, pullableTags } from '../support/pullable.ts';

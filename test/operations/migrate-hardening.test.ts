@@ -10,7 +10,7 @@ import { DriverError } from '../../src/drivers/errors.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
 import { type MemoryDriver, openMemory } from '../../src/drivers/memory.ts';
 import { migrateJson } from '../../src/cli/present-migrate.ts';
-import { totalOf } from '../../src/operations/migrate/plan.ts';
+import { totalOf } from '../../src/operations/counts.ts';
 import { withHooks } from '../support/hooked-driver.ts';
 import { contentOf, deleteAnything, memoryOf, runMigrate } from '../support/migrating.ts';
 import { brokenTags, pullableTags } from '../support/pullable.ts';

@@ -5,7 +5,7 @@ import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
 import { sampleRegistry } from '../../fixtures/sample-registry.ts';
 import { exitCodeOf } from '../../src/cli/migrate-exit-code.ts';
 import { openMemory } from '../../src/drivers/memory.ts';
-import { totalOf } from '../../src/operations/migrate/plan.ts';
+import { totalOf } from '../../src/operations/counts.ts';
 import { withHooks } from '../support/hooked-driver.ts';
 import { contentOf, deleteAnything, memoryOf, runMigrate } from '../support/migrating.ts';
 import { brokenTags, pullableTags } from '../support/pullable.ts';

@@ -1,7 +1,8 @@
 // Plans a migration of as many objects as the first argument says, and prints how many it saw.
 // Its own process, so that a test can give it a small heap.
 import { openMemory } from '../../src/drivers/memory.ts';
-import { disposePlan, totalOf } from '../../src/operations/migrate/plan.ts';
+import { totalOf } from '../../src/operations/counts.ts';
+import { disposePlan } from '../../src/operations/migrate/plan.ts';
 import { scan } from '../../src/operations/migrate/scan.ts';
 import { silentObserver } from '../../src/operations/observer.ts';
 import { openSynthetic } from './synthetic-driver.ts';

@@ -18,7 +18,8 @@ export interface S3Request {
   /** The key as the bucket has it; none for a request about the bucket. */
   storedKey?: string;
   query?: Readonly<Record<string, string>>;
-  headers?: Readonly<Record<string, string>>;
+  /** Names in lower case and values in turn. */
+  headers?: readonly string[];
   body?: Uint8Array | AsyncIterable<Uint8Array>;
   /** Length of the body; bytes are sent up to it and no further. */
   bodyBytes?: number;
@@ -140,10 +141,10 @@ export function openS3Http(connection: S3Connection, options: S3Options): S3Http
     };
   }
 
-  function plainHeaders({ headers, bodyBytes }: S3Request): Record<string, string> {
+  function plainHeaders({ headers = [], bodyBytes }: S3Request): string[] {
     return bodyBytes === undefined
-      ? { host, ...headers }
-      : { host, 'content-length': String(bodyBytes), ...headers };
+      ? ['host', host, ...headers]
+      : ['host', host, 'content-length', String(bodyBytes), ...headers];
   }
 
   return {

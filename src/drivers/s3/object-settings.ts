@@ -35,8 +35,8 @@ export function objectParameters(options: S3Options): ObjectParameters {
   return parameters;
 }
 
-/** The same as headers of a PUT. */
-export function objectHeaders(options: S3Options): Record<string, string> {
+/** The same as headers of a PUT, names and values in turn. */
+export function objectHeaders(options: S3Options): string[] {
   const parameters = objectParameters(options);
   const named = {
     'content-type': parameters.ContentType,
@@ -45,7 +45,5 @@ export function objectHeaders(options: S3Options): Record<string, string> {
     'x-amz-storage-class': parameters.StorageClass,
     'x-amz-acl': parameters.ACL,
   };
-  return Object.fromEntries(
-    Object.entries(named).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-  );
+  return Object.entries(named).flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
 }

@@ -61,7 +61,7 @@ async function putRaw(
     {
       method: 'PUT',
       storedKey: toStoredKey(store.options.root, key, details),
-      headers: { ...store.objectHeaders, ...headers },
+      headers: [...store.objectHeaders, ...Object.entries(headers).flat()],
       body: content,
       bodyBytes: content.byteLength,
       payloadSha256: payloadSha256.toString('hex'),
@@ -111,7 +111,7 @@ async function keepsSha256(store: S3Store, key: string, signal: AbortSignal | un
     {
       method: 'HEAD',
       storedKey: toStoredKey(store.options.root, key, details),
-      headers: { 'x-amz-checksum-mode': 'ENABLED' },
+      headers: ['x-amz-checksum-mode', 'ENABLED'],
       signal,
     },
     details,

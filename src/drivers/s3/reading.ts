@@ -19,7 +19,7 @@ export async function statObject(
   const storedKey = toStoredKey(store.options.root, key, details);
   let answer: WholeAnswer;
   try {
-    const headers = { 'x-amz-checksum-mode': 'ENABLED' };
+    const headers = ['x-amz-checksum-mode', 'ENABLED'];
     answer = await store.http.send({ method: 'HEAD', storedKey, headers, signal }, details);
   } catch (error) {
     await explainHead(store, error, storedKey, details, signal);

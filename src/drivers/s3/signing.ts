@@ -7,8 +7,8 @@ export interface RequestToSign {
   path: string;
   /** Names as they are, values percent-encoded as they are sent. */
   query: readonly (readonly [name: string, value: string])[];
-  /** Names in lower case; `host` is one of them. */
-  headers: Readonly<Record<string, string>>;
+  /** Names in lower case and values in turn; `host` is one of them. */
+  headers: readonly string[];
   /** The body's SHA-256 in hex, or a word that Signature Version 4 has in its place. */
   payloadSha256: string;
 }
@@ -37,16 +37,13 @@ export function openSigner(region: string) {
       const scope = `${day}/${region}/s3/aws4_request`;
       key = { day, scope, secretAccessKey, hmac: openHmac(deriveKey(day, region, secretAccessKey)) };
     }
-    const headers: string[] = [];
-    let names = '';
-    for (const name in request.headers) {
-      headers.push(name, request.headers[name] ?? '');
-      names += `${name}\n`;
-    }
-    headers.push('x-amz-content-sha256', request.payloadSha256, 'x-amz-date', date);
+    const headers = [...request.headers, 'x-amz-content-sha256', request.payloadSha256, 'x-amz-date', date];
     if (sessionToken !== undefined) {
       headers.push('x-amz-security-token', sessionToken);
-      names += 'x-amz-security-token';
+    }
+    let names = '';
+    for (let index = 0; index < headers.length; index += 2) {
+      names += `${headers[index]}\n`;
     }
     let order = orders.get(names);
     if (order === undefined) {

@@ -11,8 +11,8 @@ export interface S3Store {
   http: S3Http;
   options: S3Options;
   limits: S3Limits;
-  /** What every PUT of an object says besides: encryption, storage class, ... */
-  objectHeaders: Readonly<Record<string, string>>;
+  /** What every PUT of an object says besides: encryption, storage class, ... Names and values in turn. */
+  objectHeaders: readonly string[];
 }
 
 /** Sizes in bytes at which the driver changes its way of writing. */

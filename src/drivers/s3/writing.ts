@@ -103,10 +103,7 @@ async function put(
   const headers =
     sha256 === undefined
       ? store.objectHeaders
-      : {
-          ...store.objectHeaders,
-          'x-amz-checksum-sha256': Buffer.from(sha256, 'hex').toString('base64'),
-        };
+      : [...store.objectHeaders, 'x-amz-checksum-sha256', Buffer.from(sha256, 'hex').toString('base64')];
   const payloadSha256 = sha256 ?? UNSIGNED_PAYLOAD;
   try {
     await store.http.send(

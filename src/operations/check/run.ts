@@ -12,7 +12,7 @@ import {
 } from '../../layout/findings.ts';
 import type { RegistryPath } from '../../layout/paths.ts';
 import { DigestTable } from '../digest-table.ts';
-import { addCount, type KindCounts } from '../migrate/plan.ts';
+import { addCount, type KindCounts } from '../counts.ts';
 import type { Observer } from '../observer.ts';
 
 /** What is known of blobs takes at most about 200 MB; of further ones the store is asked each time. */

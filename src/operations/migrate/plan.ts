@@ -4,8 +4,6 @@ import type { DigestSet } from '../digest-set.ts';
 import type { Spool } from '../spool.ts';
 import type { RepositorySpool } from './repository-spool.ts';
 
-export { addCount, type KindCounts, totalOf } from '../counts.ts';
-
 /** Why an object is copied: it is not at the target, or is there with another size or content. */
 export type CopyReason = 'missing' | 'size' | 'content';
 

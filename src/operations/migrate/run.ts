@@ -1,15 +1,15 @@
 import { setMaxListeners } from 'node:events';
 import pLimit, { type LimitFunction } from 'p-limit';
-import type { Driver } from '../../drivers/driver.ts';
+import type { Driver, ObjectStat } from '../../drivers/driver.ts';
 import { isDriverError } from '../../drivers/errors.ts';
 import type { Digest } from '../../layout/digest.ts';
-import { blobDataKey, fromRepository, parsePath } from '../../layout/paths.ts';
+import { blobDataKey, fromRepository, parsePath, type RegistryPath } from '../../layout/paths.ts';
 import { copyBlob } from '../copy-blob.ts';
 import { BlobProver } from '../prove-blob.ts';
 import type { DigestSet } from '../digest-set.ts';
 import type { OnBytes } from '../metered-body.ts';
 import type { Observer, ReportRecord } from '../observer.ts';
-import { addCount, type KindCounts } from './plan.ts';
+import { addCount, type KindCounts } from '../counts.ts';
 
 /** Objects that take longer than this to send are few at a time, so that their parts fit in memory. */
 const LARGE_BYTES = 32 * 1024 * 1024;
@@ -141,7 +141,7 @@ export class Run {
     addCount(this.tally.copied, path.kind, sizeBytes);
     this.observer.progress({ objects: 1, bytes: sizeBytes - underWayBytes });
     const outcome = this.dryRun ? 'planned' : 'done';
-    await this.record(key, { action: 'copy', outcome, sizeBytes, ...about });
+    await this.record(key, { action: 'copy', outcome, sizeBytes, ...about }, path);
     return 'copied';
   }
 
@@ -193,18 +193,18 @@ export class Run {
     await this.record(key, { action: 'hold-back', outcome: 'held-back', reason });
   }
 
-  async record(
+  record(
     key: string,
     about: Pick<ReportRecord, 'action' | 'outcome'> & Partial<ReportRecord>,
+    path: RegistryPath = parsePath(key),
   ): Promise<void> {
-    const path = parsePath(key);
     const repository = fromRepository(path);
-    await this.observer.record({
+    return this.observer.record({
       type: 'object',
       kind: path.kind,
       key,
-      ...(repository === undefined ? {} : { repository }),
-      ...('tag' in path ? { tag: path.tag } : {}),
+      ...(repository === undefined ? undefined : { repository }),
+      ...('tag' in path ? { tag: path.tag } : undefined),
       ...about,
     });
   }
@@ -260,11 +260,14 @@ export class Run {
 
   async #lookUp(digest: Digest): Promise<BlobState> {
     const key = blobDataKey(digest);
+    let left: ObjectStat | undefined;
     try {
-      const [left, right] = await Promise.all([
+      const stats = await Promise.all([
         this.limit(() => this.source.stat(key, { signal: this.signal })),
         this.limit(() => this.target.stat(key, { signal: this.signal })),
       ]);
+      left = stats[0];
+      const right = stats[1];
       if (right !== undefined && left?.sizeBytes === right.sizeBytes) {
         this.#known.add(digest);
         return 'present';
@@ -272,12 +275,14 @@ export class Run {
       if (left === undefined) {
         return right === undefined ? 'missing' : await this.#proveAtTarget(digest, right.sizeBytes);
       }
-      return await this.limit(() => this.copyBlob(digest, left.sizeBytes, 'not in the listing'));
     } catch (error) {
       await this.fail(key, error);
       this.#failedBlobs.add(digest);
       return 'failed';
     }
+    // Outside, because a copy counts its own failure.
+    const { sizeBytes } = left;
+    return this.limit(() => this.copyBlob(digest, sizeBytes, 'not in the listing'));
   }
 }
 

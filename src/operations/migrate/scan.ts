@@ -6,6 +6,7 @@ import { copyRank, contentNamed } from '../../layout/order.ts';
 import { fromRepository, parsePath, type RegistryPath } from '../../layout/paths.ts';
 import { sameContent } from '../compare.ts';
 import { forEachConcurrently } from '../concurrency.ts';
+import { addCount } from '../counts.ts';
 import { DigestSet } from '../digest-set.ts';
 import type { Pair } from '../march.ts';
 import { marchShard } from '../march-shard.ts';
@@ -14,14 +15,7 @@ import { findShards, joinBlobShards, type LooseObject, type Shard, type ShardMap
 import { Spool } from '../spool.ts';
 import { RepositorySpool } from './repository-spool.ts';
 import { planSelectedBlobs, type SelectedBlobs } from './selected-blobs.ts';
-import {
-  addCount,
-  type CopyReason,
-  disposePlan,
-  type Plan,
-  type PlannedCopy,
-  type RepositoryPlan,
-} from './plan.ts';
+import { type CopyReason, disposePlan, type Plan, type PlannedCopy, type RepositoryPlan } from './plan.ts';
 
 export interface ScanOptions {
   concurrency: number;

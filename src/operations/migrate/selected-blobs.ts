@@ -2,7 +2,8 @@ import type { Driver } from '../../drivers/driver.ts';
 import type { Digest } from '../../layout/digest.ts';
 import { blobDataKey } from '../../layout/paths.ts';
 import { forEachConcurrently } from '../concurrency.ts';
-import { addCount, type Plan } from './plan.ts';
+import { addCount } from '../counts.ts';
+import type { Plan } from './plan.ts';
 
 /** The digests that the links of the selected repositories name. */
 export type SelectedBlobs = Set<Digest>;
