@@ -5,6 +5,10 @@ import { parseBytes } from './units.ts';
 import { UsageError } from './usage-error.ts';
 
 export const defaultConcurrency = 32;
+/** For listings that run side by side while nothing else was said: 64 pages of two stores fit in memory. */
+export const defaultListingConcurrency = 64;
+/** More small objects than this in flight were no faster, 30 ms away either. */
+export const maxCopyConcurrency = 256;
 
 const groups = { output: 'OUTPUT', safety: 'SAFETY', speed: 'SPEED', selection: 'SELECTION' };
 
@@ -32,6 +36,18 @@ export function concurrencyFlag() {
     env: 'REGTOOL_CONCURRENCY',
     helpGroup: groups.speed,
     default: defaultConcurrency,
+    min: 1,
+    max: 512,
+  });
+}
+
+/** Undefined when it is not given: then `migrate` finds out by itself how many requests make it fastest. */
+export function copyConcurrencyFlag() {
+  return Flags.integer({
+    summary: `Most requests in flight to each store. Without it, as many as make it faster, up to ${maxCopyConcurrency}.`,
+    env: 'REGTOOL_CONCURRENCY',
+    helpGroup: groups.speed,
+    helpValue: 'N',
     min: 1,
     max: 512,
   });

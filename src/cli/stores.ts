@@ -1,10 +1,12 @@
 import type { Driver } from '../drivers/driver.ts';
 import type { StoreLocation } from '../drivers/location.ts';
 import { openResolvedStore, resolveLocation } from '../drivers/open.ts';
+import { withConcurrency } from '../drivers/with-concurrency.ts';
 import { withLimits } from '../drivers/with-limits.ts';
 import { withRetry } from '../drivers/with-retry.ts';
 
 export interface StoreOptions {
+  /** Most requests in flight. */
   concurrency: number;
   maxRequestsPerSecond?: number | undefined;
   /** For the bytes that are written to the store. */
@@ -30,7 +32,9 @@ export async function openLimitedStore(named: StoreLocation, options: StoreOptio
   const own = location.driver === 'filesystem' ? undefined : location.maxrequestspersecond;
   // 0 is the registry's word for no limit.
   const ownLimit = own === 0 ? undefined : own;
-  const limited = withLimits(driver, {
+  const bounded =
+    location.driver === 'filesystem' ? driver : withConcurrency(driver, { max: options.concurrency });
+  const limited = withLimits(bounded, {
     maxRequestsPerSecond:
       location.driver === 'filesystem' ? undefined : (options.maxRequestsPerSecond ?? ownLimit),
     bandwidthBytesPerSecond: options.bandwidthBytesPerSecond,

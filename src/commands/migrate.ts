@@ -3,8 +3,10 @@ import { BaseCommand } from '../cli/base-command.ts';
 import { confirm } from '../cli/confirm.ts';
 import {
   bandwidthFlag,
-  concurrencyFlag,
+  copyConcurrencyFlag,
+  defaultListingConcurrency,
   dryRunFlag,
+  maxCopyConcurrency,
   maxRequestsPerSecondFlag,
   reportFlag,
   repositoryFlag,
@@ -76,7 +78,7 @@ export default class Migrate extends BaseCommand {
       env: 'REGTOOL_INCLUDE_INCOMPLETE',
       helpGroup: 'SELECTION',
     }),
-    concurrency: concurrencyFlag(),
+    concurrency: copyConcurrencyFlag(),
     'max-requests-per-second': maxRequestsPerSecondFlag(),
     bandwidth: bandwidthFlag(),
     report: reportFlag(),
@@ -93,8 +95,9 @@ export default class Migrate extends BaseCommand {
     }
     const startedAtMs = performance.now();
     let retries = 0;
+    const copyConcurrency = flags.concurrency ?? maxCopyConcurrency;
     const options = {
-      concurrency: flags.concurrency,
+      concurrency: copyConcurrency,
       maxRequestsPerSecond: flags['max-requests-per-second'],
       onNotice: (sentence: string) => {
         this.logToStderr(sentence);
@@ -123,7 +126,8 @@ export default class Migrate extends BaseCommand {
               includeForeign: flags['include-foreign'],
               includeIncomplete: flags['include-incomplete'],
               selects: flags.repository === undefined ? undefined : await matcherOf(flags.repository),
-              concurrency: flags.concurrency,
+              concurrency: flags.concurrency ?? defaultListingConcurrency,
+              copyConcurrency,
               signal: this.signal,
               observer: {
                 ...this.observer(),

@@ -8,7 +8,7 @@ import { hashObject } from './hash-object.ts';
 import { meteredBody, type OnBytes } from './metered-body.ts';
 
 /** Blobs up to this size go through memory in one piece; larger ones are streamed. */
-const SMALL_BLOB_BYTES = 256 * 1024;
+export const SMALL_BLOB_BYTES = 256 * 1024;
 
 /**
  * Copies a blob and proves it against its name before it is visible at the target (invariant 5).

@@ -26,7 +26,10 @@ export interface MigrateOptions {
   includeIncomplete: boolean;
   /** Only repositories for which this is true, and the blobs that they need. */
   selects?: ((repository: string) => boolean) | undefined;
+  /** Listings, questions and deletes at once. */
   concurrency: number;
+  /** Objects copied at once; as `concurrency` when left out. Large ones are fewer, see `Run`. */
+  copyConcurrency?: number | undefined;
   signal?: AbortSignal | undefined;
   observer: Observer;
   /** Sees the plan before anything is written, and says whether to go on. */
@@ -68,7 +71,14 @@ export async function migrate(
   const { observer, signal, concurrency } = options;
   await assertStores(source, target, { includesForeign: options.includeForeign, signal });
   const plan = await scan(source, target, { ...options, deletes: options.delete !== undefined, signal });
-  const run = new Run({ ...options, source, target, known: plan.knownBlobs, signal });
+  const run = new Run({
+    ...options,
+    concurrency: options.copyConcurrency ?? concurrency,
+    source,
+    target,
+    known: plan.knownBlobs,
+    signal,
+  });
   try {
     if (options.delete !== undefined) {
       assertDeletesAllowed(plan, options.delete.max);
@@ -93,7 +103,7 @@ export async function migrate(
 
 /** Returns whether all planned deletes were gone through. */
 async function carryOut(run: Run, plan: Plan, options: MigrateOptions): Promise<boolean> {
-  const { concurrency, observer } = options;
+  const { concurrency, copyConcurrency = concurrency, observer } = options;
   for (const { prefix, error } of plan.listingFailures) {
     await run.fail(prefix, error);
   }
@@ -104,14 +114,14 @@ async function carryOut(run: Run, plan: Plan, options: MigrateOptions): Promise<
     }
   };
   phase(run.dryRun ? 'deciding on blobs' : 'copying blobs', blobTotals(plan));
-  await forEachConcurrently(plan.blobs, concurrency, (copy) => copyPlanned(run, copy));
-  await forEachConcurrently(plan.others, concurrency, (copy) => copyFile(run, copy));
+  await forEachConcurrently(plan.blobs, copyConcurrency, (copy) => copyPlanned(run, copy));
+  await forEachConcurrently(plan.others, copyConcurrency, (copy) => copyFile(run, copy));
   phase(run.dryRun ? 'deciding on repositories' : 'publishing repositories', { objects: linkCount(plan) });
   await forEachConcurrently(plan.repositories, REPOSITORIES_AT_ONCE, (repository) =>
     publishRepository(run, repository),
   );
   phase('copying foreign files', { objects: plan.foreign.length });
-  await forEachConcurrently(plan.foreign, concurrency, (copy) => copyFile(run, copy));
+  await forEachConcurrently(plan.foreign, copyConcurrency, (copy) => copyFile(run, copy));
   if (run.tally.vanished > 0) {
     await assertStillThere(run.source, { signal: run.signal });
   }

@@ -37,16 +37,15 @@ class Simulation {
 
   /** So many callers, each with one call after another, until this time. */
   async run(window: ConcurrencyWindow, callers: number, store: Store, untilMs: number): Promise<void> {
+    let running = callers;
     const loops = Array.from({ length: callers }, async () => {
       while (this.nowMs < untilMs) {
         await this.call(window, store);
       }
+      running -= 1;
     });
-    let running = true;
-    const ended = Promise.all(loops).then(() => {
-      running = false;
-    });
-    while (running) {
+    const isRunning = (): boolean => running > 0;
+    while (isRunning()) {
       await setImmediate();
       const nextMs = Math.min(...this.#events.map(({ atMs }) => atMs));
       if (Number.isFinite(nextMs)) {
@@ -56,7 +55,7 @@ class Simulation {
           .map((event) => (event.atMs <= nextMs ? event.happen() : this.#events.push(event)));
       }
     }
-    await ended;
+    await Promise.all(loops);
   }
 }
 

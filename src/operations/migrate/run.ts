@@ -4,7 +4,7 @@ import type { Driver, ObjectStat } from '../../drivers/driver.ts';
 import { isDriverError } from '../../drivers/errors.ts';
 import type { Digest } from '../../layout/digest.ts';
 import { blobDataKey, fromRepository, parsePath, type RegistryPath } from '../../layout/paths.ts';
-import { copyBlob } from '../copy-blob.ts';
+import { copyBlob, SMALL_BLOB_BYTES } from '../copy-blob.ts';
 import { BlobProver } from '../prove-blob.ts';
 import type { DigestSet } from '../digest-set.ts';
 import type { OnBytes } from '../metered-body.ts';
@@ -14,6 +14,8 @@ import { addCount, type KindCounts } from '../counts.ts';
 /** Objects that take longer than this to send are few at a time, so that their parts fit in memory. */
 const LARGE_BYTES = 32 * 1024 * 1024;
 const LARGE_AT_ONCE = 4;
+/** So are those that are streamed: each holds a megabyte or two, and so many fill any connection. */
+const STREAMED_AT_ONCE = 32;
 /** So many failures in a row for want of an answer, or of the right to write, are the store's and not the objects'. */
 const STORE_FAILURES_IN_A_ROW_MAX = 50;
 
@@ -76,6 +78,7 @@ export class Run {
   readonly dryRun: boolean;
   readonly observer: Observer;
   readonly #large = pLimit(LARGE_AT_ONCE);
+  readonly #streamed = pLimit(STREAMED_AT_ONCE);
   readonly #known: DigestSet;
   readonly #failedBlobs = new Set<Digest>();
   readonly #lookups = new Map<Digest, Promise<BlobState>>();
@@ -124,7 +127,7 @@ export class Run {
     };
     try {
       if (!this.dryRun) {
-        await (sizeBytes > LARGE_BYTES ? this.#large(() => copy(onBytes)) : copy(onBytes));
+        await this.#amongItsLike(sizeBytes, () => copy(onBytes));
       }
     } catch (error) {
       this.observer.progress({ bytes: -underWayBytes });
@@ -143,6 +146,13 @@ export class Run {
     const outcome = this.dryRun ? 'planned' : 'done';
     await this.record(key, { action: 'copy', outcome, sizeBytes, ...about }, path);
     return 'copied';
+  }
+
+  #amongItsLike(sizeBytes: number, copy: () => Promise<void>): Promise<void> {
+    if (sizeBytes <= SMALL_BLOB_BYTES) {
+      return copy();
+    }
+    return sizeBytes > LARGE_BYTES ? this.#large(copy) : this.#streamed(copy);
   }
 
   /** Counts and reports a failure; rethrows what must end the run. */
