@@ -11,11 +11,14 @@ import { createTemporaryFolder } from '../servers/process.ts';
 import { deleteAnything, runMigrate } from '../support/migrating.ts';
 import { brokenTags, brokenTagsMeanwhile, pullableTags } from '../support/pullable.ts';
 import { PushingClient } from '../support/pushing-client.ts';
+import { SkopeoClient } from '../support/skopeo-client.ts';
 import { StrictPuller } from '../support/strict-puller.ts';
 
 export interface LiveRun {
   seed: string;
   clients: number;
+  /** Further clients that are skopeo. Default none: each of their actions takes a second. */
+  skopeoClients?: number;
   durationMs: number;
 }
 
@@ -38,10 +41,16 @@ export async function migrateLive({ rgw }: SharedServers, run: LiveRun): Promise
   const root = path.join(folder.path, 'registry');
   mkdirSync(root);
   const registry = await startDockerRegistry({ storage: { filesystem: { rootdirectory: root } } });
-  const clients = Array.from(
-    { length: run.clients },
-    (_, index) => new PushingClient(registry.address, `${run.seed}-${index}`),
-  );
+  const clients = [
+    ...Array.from(
+      { length: run.clients },
+      (_, index) => new PushingClient(registry.address, `${run.seed}-${index}`),
+    ),
+    ...Array.from(
+      { length: run.skopeoClients ?? 0 },
+      (_, index) => new SkopeoClient(registry.address, `${run.seed}-${index}`),
+    ),
+  ];
   const bucket = await createBucket(rgw);
   const { endpoint, region, accessKey, secretKey } = rgw;
   const target = await openS3({

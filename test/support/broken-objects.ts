@@ -30,7 +30,8 @@ export function visibleTags(objects: ReadonlyMap<string, Uint8Array>): VisibleTa
   return tags;
 }
 
-function whyBroken(
+/** The first thing that a client who pulls a manifest by its digest would fail on; undefined when there is none. */
+export function whyBroken(
   objects: ReadonlyMap<string, Uint8Array>,
   repository: string,
   digest: string,

@@ -4,6 +4,8 @@ import { Random } from '../../fixtures/random-registry.ts';
 import { deterministicBytes } from './images.ts';
 
 const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
+/** The last of them must go well. */
+const PUSHES_MAX = 5;
 const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
 
 interface Pushed {
@@ -92,12 +94,30 @@ export class PushingClient {
     const { mediaType } = manifest;
     const pushed = { digest: digestOf(bytes), size: bytes.length, mediaType };
     const name = reference === 'digest' ? pushed.digest : reference;
-    await this.#expect([201], 'PUT', `/v2/${repository}/manifests/${name}`, bytes, mediaType);
+    await this.#putManifest(`/v2/${repository}/manifests/${name}`, bytes, mediaType);
     if (reference !== 'digest') {
       // Children of an index are not deleted by users who keep the index.
       this.#pushed.set(repository, [...(this.#pushed.get(repository) ?? []), pushed]);
     }
     return pushed;
+  }
+
+  /**
+   * The registry's filesystem driver empties a link before it writes it again (distribution 2.8, `driver.go`,
+   * `PutContent`): who reads it in that moment, because another client pushes the same layer, is told that the blob
+   * is unknown. Whose push fails pushes again.
+   */
+  async #putManifest(path: string, bytes: Buffer, mediaType: string): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      const statuses = attempt < PUSHES_MAX ? [201, 400] : [201];
+      const { statusCode, bytes: answer } = await this.#expect(statuses, 'PUT', path, bytes, mediaType);
+      if (statusCode === 201) {
+        return;
+      }
+      if (!answer.includes('MANIFEST_BLOB_UNKNOWN') && !answer.includes('MANIFEST_UNKNOWN')) {
+        throw new Error(`PUT ${path} was answered with ${statusCode}: ${answer.toString()}`);
+      }
+    }
   }
 
   /** Fetches a manifest and puts it under another tag. Another client may have deleted it. */
@@ -112,7 +132,7 @@ export class PushingClient {
       mediaType,
     );
     if (statusCode === 200) {
-      await this.#expect([201], 'PUT', `/v2/${repository}/manifests/${this.#tag()}`, bytes, mediaType);
+      await this.#putManifest(`/v2/${repository}/manifests/${this.#tag()}`, bytes, mediaType);
     }
   }
 

@@ -44,6 +44,31 @@ export async function pushBuilt(address: string, reference: string, image: Built
 }
 
 /**
+ * Copies a tag within a registry, byte for byte. Blobs that the other repository has are mounted.
+ * @throws Error with what skopeo said.
+ */
+export async function copyTag(address: string, from: string, to: string): Promise<void> {
+  await skopeo(
+    'copy',
+    '--quiet',
+    '--all',
+    '--preserve-digests',
+    '--src-tls-verify=false',
+    '--dest-tls-verify=false',
+    `docker://${address}/${from}`,
+    `docker://${address}/${to}`,
+  );
+}
+
+/**
+ * Deletes the manifest that a tag stands for, and so every tag of it in the repository.
+ * @throws Error with what skopeo said.
+ */
+export async function deleteTag(address: string, reference: string): Promise<void> {
+  await skopeo('delete', '--tls-verify=false', `docker://${address}/${reference}`);
+}
+
+/**
  * Pulls each `repository:tag` whole, every platform of it: skopeo checks each blob and each child manifest
  * against the digest that names it. Returns the digest of what each tag points at, computed from its bytes.
  * @throws Error that names the first tag that cannot be pulled, with what skopeo said.

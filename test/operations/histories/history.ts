@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { parseRevisionKey } from '../../../fixtures/keys.ts';
 import { Random } from '../../../fixtures/random-registry.ts';
 import type { Driver } from '../../../src/drivers/driver.ts';
 import { isDriverError } from '../../../src/drivers/errors.ts';
@@ -6,7 +7,7 @@ import { openMemory, type MemoryDriver } from '../../../src/drivers/memory.ts';
 import { withRetry } from '../../../src/drivers/with-retry.ts';
 import { exitCodeOf } from '../../../src/cli/migrate-exit-code.ts';
 import { SafetyRefusal } from '../../../src/operations/errors.ts';
-import { visibleTags } from '../../support/broken-objects.ts';
+import { visibleTags, whyBroken } from '../../support/broken-objects.ts';
 import { isMutation, withHooks } from '../../support/hooked-driver.ts';
 import { type Migrated, runMigrate } from '../../support/migrating.ts';
 import { brokenTags } from '../../support/pullable.ts';
@@ -184,6 +185,11 @@ class World {
     if (mayNotChange && run.mutations > 0) {
       this.#wrongs.push(`${run.mutations} changes by a run that may make none`);
     }
+    const limit = Math.floor((before.size * (pass.maxDeletePercent ?? 0)) / 100);
+    const deleted = [...before.keys()].filter((key) => !this.#target.objects.has(key)).length;
+    if (deleted > limit) {
+      this.#wrongs.push(`${deleted} of ${before.size} objects deleted, and ${limit} may be`);
+    }
     const isQuiet = this.#source.version === version;
     if (result !== undefined && isQuiet && pass.isApproved && !pass.dryRun) {
       this.#judgeResult(pass, result, before);
@@ -309,6 +315,7 @@ class World {
       if (key.endsWith('/current/link') || former !== undefined) {
         this.#judgeTags(`after a change of ${key}`);
       }
+      this.#judgeRevision(key);
       changes.after(key);
     };
     return {
@@ -335,6 +342,17 @@ class World {
       }
       if (why !== undefined && !(this.#hasIncomplete && this.#source.brokenAt.has(tag))) {
         this.#wrongs.push(`${when}: ${key} cannot be pulled: ${why}`);
+      }
+    }
+  }
+
+  /** A revision link comes after all that its manifest names: by its digest it can be pulled at once. */
+  #judgeRevision(key: string): void {
+    const { repository, digest } = parseRevisionKey(key) ?? {};
+    if (digest !== undefined && repository !== undefined && this.#target.objects.has(key)) {
+      const why = whyBroken(this.#target.objects, repository, digest);
+      if (why !== undefined && !this.#hasIncomplete) {
+        this.#wrongs.push(`${key} was written, and cannot be pulled: ${why}`);
       }
     }
   }
