@@ -29,6 +29,8 @@ export interface CrashTarget {
   runKilled(source: string, at: KillPoint, moment: KillMoment): Promise<boolean>;
   /** What an interrupted run can leave: uploads under way, and temporary files. */
   remains(): Promise<string[]>;
+  /** Tag folders in which there is no file at any depth: a registry lists them as tags, and no listing of objects shows them. */
+  ghostTags(): string[];
   /** For docker-registry, where it has a driver for such a store. */
   storage: RegistryStorage | undefined;
   dispose(): Promise<void>;
@@ -112,6 +114,7 @@ export async function crashOnce(
   expect({ where, ...rerun.tally }).toMatchObject({ where, failures: [], heldBack: 0 });
   expect({ where, content: await contentOfDriver(target.driver) }).toEqual({ where, content: pass.after });
   expect({ where, remains: await target.remains() }).toEqual({ where, remains: [] });
+  expect({ where, ghosts: target.ghostTags() }).toEqual({ where, ghosts: [] });
   const again = await runMigrate(source, target.driver, { delete: deleteAnything });
   expect({ where, ...again.tally }).toMatchObject({ where, copied: {}, deleted: {} });
   expect(Object.keys({ ...again.tally.copied, ...again.tally.deleted })).toEqual([]);
@@ -177,6 +180,7 @@ export async function openFilesystemTarget(folder: string): Promise<CrashTarget>
       readdirSync(root, { recursive: true, withFileTypes: true })
         .filter((entry) => entry.name.endsWith('.tmp'))
         .map((entry) => path.join(entry.parentPath, entry.name)),
+    ghostTags: () => foldersWithoutFile(root).filter((folder) => /\/_manifests\/tags\/[^/]+$/.test(folder)),
     storage: { filesystem: { rootdirectory: root } },
     dispose: async () => rmSync(root, { recursive: true }),
   };
@@ -203,6 +207,7 @@ export async function openS3Target({ rgw }: SharedServers): Promise<CrashTarget>
         }),
       ),
     remains: async () => uploadsOf(driver),
+    ghostTags: () => [],
     storage: {
       s3: { bucket, region, regionendpoint: endpoint, accesskey: accessKey, secretkey: secretKey },
     },
@@ -231,9 +236,20 @@ export async function openAzureTarget({ azurite }: SharedServers): Promise<Crash
         }),
       ),
     remains: async () => uploadsOf(driver),
+    ghostTags: () => [],
     storage: undefined,
     dispose: () => driver.close(),
   };
+}
+
+function foldersWithoutFile(folder: string): string[] {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  const [folders, files] = [true, false].map((isFolder) =>
+    entries
+      .filter((entry) => entry.isDirectory() === isFolder)
+      .map((entry) => path.join(entry.parentPath, entry.name)),
+  );
+  return (folders ?? []).filter((each) => !(files ?? []).some((file) => file.startsWith(each + path.sep)));
 }
 
 /** A process that is killed cannot remove the lists that it keeps on disk. */

@@ -7,7 +7,7 @@ it('loses nothing and breaks no tag, in random histories of a registry, its faul
   const seen: Partial<Seen> = {};
   await fc.assert(
     fc.asyncProperty(histories, async (history) => live(history, seen)),
-    { numRuns: 100, seed: 7 },
+    { numRuns: 100, seed: 7, endOnFailure: true },
   );
   // All of this came about, so that all of it was judged.
   for (const what of endings) {

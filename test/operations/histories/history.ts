@@ -19,6 +19,7 @@ import { differences, type Expectation, repositoryOfKey } from './naive-copy.ts'
 export interface Pass {
   /** Things that happen at the source before the run; the last may be only half done when it starts. */
   changesBefore: number;
+  removalsBefore: number;
   endsMidway: boolean;
   /** Things that happen while it runs, a key every so many calls. */
   changesDuring: number;
@@ -54,13 +55,14 @@ const rarely = <T>(arbitrary: fc.Arbitrary<T>, otherwise: T, oneIn: number): fc.
 const none = undefined;
 
 const passes: fc.Arbitrary<Pass> = fc.record({
-  changesBefore: fc.nat(5),
+  changesBefore: fc.nat(4),
+  removalsBefore: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 5 })),
   endsMidway: rarely(fc.constant(true), false, 4),
   changesDuring: fc.oneof(fc.constant(0), fc.nat(6)),
   callsBetween: fc.integer({ min: 1, max: 12 }),
   changesWhileAsked: rarely(fc.nat(3), 0, 3),
-  damage: rarely(fc.constantFrom<Damage | undefined>('lose', 'truncate', 'flip'), none, 6),
-  maxDeletePercent: fc.constantFrom(none, 100, 100, 30),
+  damage: rarely(fc.constantFrom<Damage | undefined>('lose', 'truncate', 'flip'), none, 4),
+  maxDeletePercent: fc.constantFrom(none, 100, 100, 100, 30),
   includeIncomplete: rarely(fc.constant(true), false, 6),
   selection: rarely(fc.constantFrom('a', 'a/', 'group/'), '', 5),
   dryRun: rarely(fc.constant(true), false, 12),
@@ -151,6 +153,9 @@ class World {
   }
 
   #prepare(pass: Pass): void {
+    for (let left = pass.removalsBefore; left > 0; left -= 1) {
+      this.#words.push(this.#source.remove());
+    }
     this.#source.settle();
     for (let left = pass.changesBefore; left > 0; left -= 1) {
       this.#words.push(this.#source.happen());
@@ -184,6 +189,9 @@ class World {
       pass.dryRun || outcome === 'declined' || outcome === 'refused' || outcome === 'failed';
     if (mayNotChange && run.mutations > 0) {
       this.#wrongs.push(`${run.mutations} changes by a run that may make none`);
+    }
+    if (exitCode === 0 && result?.records.some(({ outcome: what }) => what === 'failed') === true) {
+      this.#wrongs.push('exit 0, and something failed');
     }
     const limit = Math.floor((before.size * (pass.maxDeletePercent ?? 0)) / 100);
     const deleted = [...before.keys()].filter((key) => !this.#target.objects.has(key)).length;
@@ -375,6 +383,13 @@ class World {
       deletes: pass.maxDeletePercent !== undefined,
       selection: pass.selection,
     };
+    const isFailed = result.records.some(
+      ({ outcome, action }) => outcome === 'failed' && action !== 'delete',
+    );
+    const isDeleted = result.records.some(({ outcome, action }) => outcome === 'done' && action === 'delete');
+    if (isFailed && isDeleted) {
+      this.#wrongs.push('deletes began although something had failed');
+    }
     const differing = differences(expectation);
     if (exitCodeOf(result) === 0) {
       this.#wrongs.push(...differing.map((key) => `exit 0, and not as at the source: ${key}`));
@@ -465,6 +480,7 @@ interface RunningStores {
 
 const lastPass: Pass = {
   changesBefore: 0,
+  removalsBefore: 0,
   endsMidway: false,
   changesDuring: 0,
   callsBetween: 1,

@@ -41,7 +41,12 @@ export class LivingSource {
 
   /** Something happens, of which no key is changed yet. Returns what. */
   happen(): string {
-    return this.#happening.change();
+    return this.#random.below(3) === 0 ? this.remove() : this.#happening.change();
+  }
+
+  /** Something is deleted, of which no key is changed yet. */
+  remove(): string {
+    return this.#happening.remove();
   }
 
   /** Changes the next key; makes something happen when there is none. */
@@ -81,6 +86,9 @@ export class LivingSource {
   /** Something that no registry does: a disk does. Returns what. */
   damage(how: Damage): string {
     const blobs = [...this.memory.objects.keys()].filter((key) => key.includes('/blobs/'));
+    if (blobs.length === 0) {
+      return 'there is nothing to damage';
+    }
     const key = this.#random.pick(blobs);
     const bytes = this.memory.objects.get(key) ?? new Uint8Array();
     this.#damaged.add(key);
