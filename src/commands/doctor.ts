@@ -69,14 +69,7 @@ export default class Doctor extends BaseCommand {
         writeProbe: flags['write-probe'],
         concurrency: flags.concurrency,
         signal: this.signal,
-        observer: {
-          phase: (name) => {
-            progress.start(name);
-          },
-          notice: (sentence) => {
-            this.logToStderr(sentence);
-          },
-        },
+        observer: this.observer(),
       });
       progress.stop();
       this.log(presentDoctor(result).join('\n'));

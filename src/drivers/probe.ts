@@ -30,6 +30,10 @@ export interface StoreProbe {
   lifecycle?: Answer<Lifecycle> | undefined;
   /** Of the first objects below the sample's prefix, how many lie where they cannot be read at once. */
   archived?: Answer<{ looked: number; archived: number }> | undefined;
+  /** How it lists what lies below the sample's prefix. */
+  lists?: Answer<ListDialect> | undefined;
+  /** Azure: for how many days deleted blobs are kept and paid for; 0 when they are not. */
+  keepsDeletedDays?: Answer<number> | undefined;
   folder?: Answer<FolderFacts> | undefined;
   writes?: WriteProbe | undefined;
 }
@@ -41,6 +45,34 @@ export interface Lifecycle {
   archivesTo: string[];
   /** Whether a rule removes current objects by age. */
   expiresObjects: boolean;
+}
+
+/** How a store lists, as far as reading shows: undefined is what too few objects, or the kind of store, do not tell. */
+export interface ListDialect {
+  /** As its vendor calls it: `ListObjectsV2`. */
+  speaks: string;
+  /** A page's token leads to the next page. */
+  continues: boolean | undefined;
+  /** Keys are encoded when that is asked for, so that any key can stand in the answer. */
+  encodesKeys: boolean | undefined;
+  /** With a delimiter, folders are listed in the place of what is in them. */
+  groups: boolean | undefined;
+  /** Keys come in the order of their bytes. */
+  ascends: boolean | undefined;
+}
+
+/** How a store deletes many objects at once; undefined is what could not be told. */
+export interface DeleteDialect {
+  /** Keys in one request at most; 1 where it takes no more. */
+  batchKeys: number;
+  /** S3: by which header a request may prove its list of keys. */
+  proofs: readonly string[];
+  /** Asked to be quiet, it names no key that was deleted. */
+  keepsQuiet: boolean | undefined;
+  /** Asked for it, it names each key that was deleted. */
+  tellsEach: boolean | undefined;
+  /** What it said was deleted is gone. */
+  removes: boolean | undefined;
 }
 
 /** What the operating system says of a root folder. */
@@ -74,4 +106,7 @@ export interface WriteProbe {
   abort?: Answer<true> | undefined;
   /** Unfinished multipart uploads are listed. */
   listUploads?: Answer<true> | undefined;
+  deletes?: Answer<DeleteDialect> | undefined;
+  /** Azure: what is written gets a version of its own, and older ones stay. */
+  keepsVersions?: Answer<boolean> | undefined;
 }

@@ -9,6 +9,7 @@ import { estimatePasses, judgePair, judgeSpace, type PassEstimate } from './doct
 import { examineRegistry } from './doctor/registry-state.ts';
 import { judgeSettings } from './doctor/settings.ts';
 import { examineWriting, type WriteRates } from './doctor/writing.ts';
+import type { Observer } from './observer.ts';
 
 export type { DoctorCheck, DoctorRole, DoctorStatus } from './doctor/check.ts';
 export type { PassEstimate } from './doctor/passes.ts';
@@ -29,7 +30,7 @@ export interface DoctorOptions {
   concurrency: number;
   signal?: AbortSignal | undefined;
   /** Tells what is being done, and what an interrupted probe could not remove. */
-  observer: { phase(name: string): void; notice(sentence: string): void };
+  observer: Pick<Observer, 'phase' | 'notice'>;
   /** Milliseconds that only grow. */
   now?: (() => number) | undefined;
 }

@@ -44,6 +44,20 @@ describeWithServers('what a Ceph RGW bucket tells', ['rgw'], (servers) => {
     expect(await keysOf(driver)).toEqual([]);
   });
 
+  test('lists as ListObjectsV2 does, as far as there are objects to tell', async () => {
+    const { driver } = await openBucket(servers.rgw, 'some/root/');
+    const speaks = 'ListObjectsV2';
+    expect((await driver.probe?.({ samplePrefix }))?.lists).toEqual({
+      value: { speaks, continues: undefined, encodesKeys: true, groups: undefined, ascends: undefined },
+    });
+    for (const name of ['a/1', 'a-/1', 'ä', '1']) {
+      await driver.write(`${samplePrefix}${name}`, Buffer.from(name));
+    }
+    expect((await driver.probe?.({ samplePrefix }))?.lists).toEqual({
+      value: { speaks, continues: true, encodesKeys: true, groups: true, ascends: true },
+    });
+  });
+
   test('its clock is that of this machine, on which it runs', async () => {
     const { driver } = await openBucket(servers.rgw);
     const probe = await driver.probe?.({ samplePrefix });
@@ -63,6 +77,16 @@ describeWithServers('what a Ceph RGW bucket tells', ['rgw'], (servers) => {
       multipart: { value: true },
       listUploads: { value: true },
       abort: { value: true },
+      // The same facts: both proofs are accepted.
+      deletes: {
+        value: {
+          batchKeys: 1000,
+          proofs: ['Content-MD5', 'x-amz-checksum'],
+          keepsQuiet: true,
+          tellsEach: true,
+          removes: true,
+        },
+      },
     });
     const keys = await keysOf(driver);
     expect(keys.length).toBeGreaterThan(0);
@@ -150,6 +174,8 @@ describeWithServers('what an Azurite container tells', ['azurite'], (servers) =>
     expect(probe).toMatchObject({
       credentials: { value: 'an account key' },
       objectLock: { value: false },
+      lists: { value: { speaks: expect.stringMatching(/^List Blobs of version \d{4}-\d\d-\d\d$/) } },
+      keepsDeletedDays: { value: 0 },
       archived: { value: { looked: 0, archived: 0 } },
     });
     expect(await keysOf(driver)).toEqual([]);
@@ -162,8 +188,29 @@ describeWithServers('what an Azurite container tells', ['azurite'], (servers) =>
       refusesWrongChecksum: { value: true },
       honoursIfNoneMatch: { value: true },
       multipart: { value: true },
+      deletes: {
+        value: { batchKeys: 256, proofs: [], keepsQuiet: undefined, tellsEach: true, removes: true },
+      },
+      // Azurite has no versions.
+      keepsVersions: { value: false },
     });
     expect((await keysOf(driver)).filter((key) => !key.startsWith(scratchPrefix))).toEqual([]);
+  });
+
+  test('tells for how long it keeps deleted blobs', async () => {
+    const { accountName, accountKey, serviceUrl } = servers.azurite;
+    const sdk = await import('@azure/storage-blob');
+    const service = new sdk.BlobServiceClient(
+      serviceUrl,
+      new sdk.StorageSharedKeyCredential(accountName, accountKey),
+    );
+    const driver = await openContainer();
+    await service.setProperties({ deleteRetentionPolicy: { enabled: true, days: 7 } });
+    try {
+      expect((await driver.probe?.({ samplePrefix }))?.keepsDeletedDays).toEqual({ value: 7 });
+    } finally {
+      await service.setProperties({ deleteRetentionPolicy: { enabled: false } });
+    }
   });
 
   test('a SAS that may only read is told which role the rest takes', async () => {
@@ -185,6 +232,8 @@ describeWithServers('what an Azurite container tells', ['azurite'], (servers) =>
     );
     const probe = await driver.probe?.({ samplePrefix, scratchPrefix });
     expect(probe?.credentials).toEqual({ value: 'a SAS' });
+    // Only what covers the whole account tells of its settings.
+    expect(probe?.keepsDeletedDays).toMatchObject({ missing: expect.stringContaining('account SAS') });
     expect(probe?.writes?.multipart).toMatchObject({
       missing: expect.stringContaining('Storage Blob Data Contributor'),
     });

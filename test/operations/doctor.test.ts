@@ -3,7 +3,13 @@ import { sampleRegistry } from '../../fixtures/sample-registry.ts';
 import type { Driver, StoreSettings } from '../../src/drivers/driver.ts';
 import { DriverError, type DriverErrorCode } from '../../src/drivers/errors.ts';
 import { openMemory } from '../../src/drivers/memory.ts';
-import type { FolderFacts, StoreProbe } from '../../src/drivers/probe.ts';
+import type {
+  DeleteDialect,
+  FolderFacts,
+  ListDialect,
+  StoreProbe,
+  WriteProbe,
+} from '../../src/drivers/probe.ts';
 import { doctor, type DoctorOptions, type DoctorResult, type Patient } from '../../src/operations/doctor.ts';
 import { evenly } from '../../src/operations/doctor/estimate.ts';
 import { type Call, isMutation, withHooks } from '../support/hooked-driver.ts';
@@ -273,6 +279,14 @@ describe('settings of the store', () => {
     ],
     ['object-lock', { objectLock: { value: true } }, 'warning'],
     ['archive', { archived: { value: { looked: 1000, archived: 3 } } }, 'failed'],
+    ['list-dialect', { lists: lists({}) }, 'ok'],
+    ['list-dialect', { lists: lists({ encodesKeys: false }) }, 'warning'],
+    ['list-dialect', { lists: lists({ continues: false }) }, 'failed'],
+    ['list-dialect', { lists: lists({ groups: false }) }, 'failed'],
+    ['list-dialect', { lists: lists({ ascends: false }) }, 'failed'],
+    ['soft-delete', { keepsDeletedDays: { value: 0 } }, 'ok'],
+    ['soft-delete', { keepsDeletedDays: { value: 7 } }, 'warning'],
+    ['soft-delete', { keepsDeletedDays: { unknown: 'May not.' } }, 'unknown'],
     ['lifecycle', { lifecycle: lifecycle({ abortsUploadsAfterDays: 3 }) }, 'ok'],
     ['lifecycle', { lifecycle: lifecycle({}) }, 'warning'],
     ['lifecycle', { lifecycle: lifecycle({ archivesTo: ['GLACIER'] }) }, 'failed'],
@@ -297,6 +311,29 @@ describe('settings of the store', () => {
   ])('a namespace of which nothing is said, on %s', async (name, status) => {
     const result = await examine([patient('store', { ...withProbe({}), name })]);
     expect(statusOf(result, 'namespace')).toBe(status);
+  });
+
+  test.each<[string, WriteProbe | undefined, string]>([
+    ['nothing was written', undefined, 'unknown'],
+    ['a write got a version', { keepsVersions: { value: true } }, 'warning'],
+    ['a write got none', { keepsVersions: { value: false } }, 'ok'],
+    ['the write was refused', { keepsVersions: { unknown: 'May not.' } }, 'unknown'],
+  ])('versions in Azure, when %s', async (_, writes, status) => {
+    const store = { ...withProbe({ writes }), name: 'azure' };
+    expect(statusOf(await examine([patient('store', store)]), 'versioning')).toBe(status);
+  });
+
+  test.each<[string, Partial<DeleteDialect>, string, RegExp]>([
+    ['many at once', {}, 'ok', /up to 1000 keys in one request, proved by Content-MD5/],
+    ['one at a time', { batchKeys: 1, proofs: [] }, 'warning', /1 request per key instead of 1 per 1,000/],
+    ['in name only', { removes: false }, 'failed', /Do not use migrate --delete/],
+  ])('a store that deletes %s', async (_, difference, status, words) => {
+    const deletes = { value: { ...deleting, ...difference } };
+    const store = withProbe({ writes: { deletes } });
+    const result = await examine([patient('store', store)], { writeProbe: true });
+    const found = check(result, 'delete-dialect');
+    expect(found?.status).toBe(status);
+    expect(`${found?.finding} ${found?.advice}`).toMatch(words);
   });
 
   test('what could not be asked names the right that would tell', async () => {
@@ -453,6 +490,20 @@ function withProbe(
     probe: async () => probe,
     describe: async () => settings,
   };
+}
+
+/** As Ceph RGW and AWS answer. */
+const deleting: DeleteDialect = {
+  batchKeys: 1000,
+  proofs: ['Content-MD5'],
+  keepsQuiet: true,
+  tellsEach: true,
+  removes: true,
+};
+
+function lists(given: Partial<ListDialect>) {
+  const right = { speaks: 'ListObjectsV2', continues: true, encodesKeys: true, groups: true, ascends: true };
+  return { value: { ...right, ...given } };
 }
 
 function lifecycle(

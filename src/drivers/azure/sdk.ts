@@ -2,6 +2,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type * as Sdk from '@azure/storage-blob';
 import type {
+  BlobServiceClient,
   ContainerClient,
   HttpAuthorization,
   RequestPolicyFactory,
@@ -16,6 +17,8 @@ import type { TokenSource } from './token.ts';
 /** The SDK's clients, for what is rare: blobs in blocks, batch deletes, copies inside the service, questions. */
 export interface AzureSdk {
   client: ContainerClient;
+  /** Asks about the account as a whole. */
+  service: BlobServiceClient;
   /** A client for any container of the account, with the same credentials and connections. */
   clientOf: (container: string) => ContainerClient;
   /** How the service may read a blob of this account as the source of a copy. */
@@ -60,6 +63,7 @@ export async function openSdk({ access, place, identity, connections }: AzureSdk
   let copySas: { container: string; token: string; renewAtMs: number } | undefined;
   return {
     client: clientOf(place.container),
+    service: new sdk.BlobServiceClient(`${access.serviceUrl}/${query}`, pipeline),
     clientOf,
     close,
     async copySource(sourceContainer, name) {

@@ -111,7 +111,7 @@ async function deleteOneByOne(
  * Replaces the checksum that the SDK adds by Content-MD5, which every store checks: older MinIO and Swift refuse
  * the request without it (minio/minio#20845), and AWS S3 asks for one or the other.
  */
-function sendContentMd5(command: DeleteObjectsCommand): void {
+export function sendContentMd5(command: DeleteObjectsCommand): void {
   command.middlewareStack.add(
     (next) => async (args) => {
       const request = args.request as { headers: Record<string, string>; body?: string | Uint8Array };

@@ -3,7 +3,7 @@ import { DriverError, isDriverError } from '../errors.ts';
 import type { Answer, WriteProbe } from '../probe.ts';
 import { answer } from './answer.ts';
 import { toStoredKey } from './keys.ts';
-
+import { deleteDialectOf } from './probe-dialect.ts';
 import { abortable, callSdk, describeCall, type S3Store } from './store.ts';
 
 const content = Buffer.from('regtool tries what this store checks\n');
@@ -35,6 +35,7 @@ export async function probeWrites(
       honoursIfNoneMatch: all,
       multipart: all,
       abort: all,
+      deletes: all,
       listUploads: await answer('s3:ListBucketMultipartUploads', () => listUploads(store, prefix, signal)),
     };
   }
@@ -46,6 +47,7 @@ export async function probeWrites(
     multipart: await answer('s3:PutObject', () => uploadInParts(store, `${prefix}parts`, signal)),
     listUploads: await answer('s3:ListBucketMultipartUploads', () => listUploads(store, prefix, signal)),
     abort: await answer('s3:AbortMultipartUpload', () => beginAndAbort(store, `${prefix}given-up`, signal)),
+    deletes: await answer('s3:DeleteObject', () => deleteDialectOf(store, prefix, signal)),
   };
 }
 

@@ -2,6 +2,7 @@ import { DriverError } from '../errors.ts';
 import type { Answer, Lifecycle, ProbeOptions, StoreProbe } from '../probe.ts';
 import { answer } from './answer.ts';
 import { credentialSource } from './credential-source.ts';
+import { listDialectOf } from './probe-dialect.ts';
 import { probeWrites } from './probe-writes.ts';
 import { refusalBehind } from './refusals.ts';
 import { abortable, callSdk, describeCall, type S3Store } from './store.ts';
@@ -15,13 +16,14 @@ const archiveClasses = new Set(['GLACIER', 'DEEP_ARCHIVE']);
  */
 export async function probeBucket(store: S3Store, options: ProbeOptions): Promise<StoreProbe> {
   const { signal } = options;
-  const [credentials, head, encryption, objectLock, lifecycle, archived] = await Promise.all([
+  const [credentials, head, encryption, objectLock, lifecycle, archived, lists] = await Promise.all([
     answer('', async () => credentialSource(await store.connection.credentials(), store.options)),
     answer('s3:ListBucket', () => headBucket(store, signal)),
     answer('s3:GetEncryptionConfiguration', () => encryptionOf(store, signal)),
     answer('s3:GetBucketObjectLockConfiguration', () => objectLockOf(store, signal)),
     answer('s3:GetLifecycleConfiguration', () => lifecycleOf(store, signal)),
     answer('s3:ListBucket', () => archivedBelow(store, options)),
+    answer('s3:ListBucket', () => listDialectOf(store, options)),
   ]);
   return {
     credentials,
@@ -31,6 +33,7 @@ export async function probeBucket(store: S3Store, options: ProbeOptions): Promis
     objectLock,
     lifecycle,
     archived,
+    lists,
     ...(options.scratchPrefix === undefined
       ? {}
       : { writes: await probeWrites(store, options.scratchPrefix, signal) }),

@@ -1,5 +1,6 @@
 import type { Driver, StoreSettings } from '../../drivers/driver.ts';
 import type { Answer, FolderFacts, StoreProbe } from '../../drivers/probe.ts';
+import { judgeLists } from './dialect.ts';
 import { type DoctorCheck, type DoctorRole, failed, ok, unknown, warning } from './check.ts';
 
 /** S3 and Azure refuse requests that are this far off (S3 API, RequestTimeTooSkewed; Azure, "Authorize with Shared Key"). */
@@ -18,11 +19,13 @@ export function judgeSettings(
     ...known('credentials', probe?.credentials, (from) => ok('credentials', `from ${from}`)),
     ...known('clock', probe?.clockAheadMs, judgeClock),
     ...known('region', probe?.region, (region) => ok('region', region)),
+    ...known('list-dialect', probe?.lists, judgeLists),
     ...known('archive', probe?.archived, judgeArchived),
     ...(isWrittenTo
       ? [
           ...namespace(store, settings),
-          ...versioning(store, settings),
+          ...versioning(store, settings, probe),
+          ...known('soft-delete', probe?.keepsDeletedDays, judgeSoftDelete),
           ...known('encryption', probe?.encryption, (how) => judgeEncryption(store, how)),
           ...known('object-lock', probe?.objectLock, judgeLock),
           ...known('lifecycle', probe?.lifecycle, judgeLifecycle),
@@ -97,13 +100,20 @@ function namespace(store: Driver, { hierarchicalNamespace }: StoreSettings): Doc
   ];
 }
 
-function versioning(store: Driver, { versioning: state }: StoreSettings): DoctorCheck[] {
+function versioning(
+  store: Driver,
+  { versioning: state }: StoreSettings,
+  probe: StoreProbe | undefined,
+): DoctorCheck[] {
+  if (store.name === 'azure') {
+    return azureVersioning(probe?.writes?.keepsVersions);
+  }
   switch (state) {
     case 'enabled':
       return [
         warning(
           'versioning',
-          'older versions are kept: whatever a registry rewrites or collects as garbage stays, and is paid for',
+          versionsAreKept,
           'Add a lifecycle rule that removes older versions after some days.',
         ),
       ];
@@ -116,6 +126,44 @@ function versioning(store: Driver, { versioning: state }: StoreSettings): Doctor
         ? [unknown('versioning', 'not known', 'Grant s3:GetBucketVersioning to see it.')]
         : [];
   }
+}
+
+const versionsAreKept =
+  'older versions are kept: whatever a registry rewrites or collects as garbage stays, and is paid for';
+
+/** Azure tells of versions in its answer to what is written, and nowhere else that blob credentials reach. */
+function azureVersioning(kept: Answer<boolean> | undefined): DoctorCheck[] {
+  if (kept === undefined) {
+    const finding = 'not known with these credentials by reading alone';
+    return [
+      unknown('versioning', finding, 'Run it with --write-probe, or look at the account: Data protection.'),
+    ];
+  }
+  return known('versioning', kept, (isKept) =>
+    isKept
+      ? warning(
+          'versioning',
+          versionsAreKept,
+          'Add a lifecycle rule that removes older versions after some days.',
+        )
+      : ok('versioning', 'off'),
+  );
+}
+
+function judgeSoftDelete(days: number): DoctorCheck {
+  const containers =
+    'Whether a deleted container is kept is not known: only the management of the account says.';
+  return days === 0
+    ? ok('soft-delete', 'off: a deleted blob is gone at once', containers)
+    : warning(
+        'soft-delete',
+        `deleted blobs are kept for ${plural(days, 'day')}, and paid for`,
+        `It can bring back what a wrong delete took; garbage collection frees space only after it. ${containers}`,
+      );
+}
+
+function plural(count: number, word: string): string {
+  return count === 1 ? `1 ${word}` : `${count} ${word}s`;
 }
 
 function judgeEncryption(store: Driver, how: string): DoctorCheck {

@@ -1,11 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Driver } from '../../drivers/driver.ts';
 import { canCopyFrom } from '../../drivers/keys.ts';
-import type { Answer, StoreProbe } from '../../drivers/probe.ts';
+import type { Answer, DeleteDialect, StoreProbe } from '../../drivers/probe.ts';
 import { REGISTRY_ROOT } from '../../layout/paths.ts';
 import { forEachConcurrently } from '../concurrency.ts';
 import { allowed, attempt, missingRight } from './attempt.ts';
 import { type DoctorCheck, failed, ok, unknown, warning } from './check.ts';
+import { judgeDeletes } from './dialect.ts';
 import type { Action } from './rights.ts';
 import { type Scratch, withScratch } from './scratch.ts';
 
@@ -151,6 +152,7 @@ function probedChecks(store: Driver, probe: StoreProbe | undefined): DoctorCheck
       'does not tell the SHA-256 of an object',
       'verify compares names and sizes; --read-data reads the bytes.',
     ),
+    ...deleteChecks(writes.deletes),
     ...verified(
       'if-none-match',
       writes.honoursIfNoneMatch,
@@ -159,6 +161,16 @@ function probedChecks(store: Driver, probe: StoreProbe | undefined): DoctorCheck
       'migrate does not rely on it: run one migration to a target at a time.',
     ),
   ];
+}
+
+/** Where the right to delete is missing, the check of the same name has said so. */
+function deleteChecks(found: Answer<DeleteDialect> | undefined): DoctorCheck[] {
+  if (found === undefined) {
+    return [];
+  }
+  return 'value' in found
+    ? [judgeDeletes(found.value)]
+    : [unknown('delete-dialect', `could not be tried: ${found.unknown}`)];
 }
 
 function allowedChecks(
