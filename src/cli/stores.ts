@@ -4,6 +4,7 @@ import { openResolvedStore, resolveLocation } from '../drivers/open.ts';
 import { withConcurrency } from '../drivers/with-concurrency.ts';
 import { withLimits } from '../drivers/with-limits.ts';
 import { withRetry } from '../drivers/with-retry.ts';
+import { openRetryNotices } from './retry-notices.ts';
 
 export interface StoreOptions {
   /** Most requests in flight. */
@@ -11,7 +12,10 @@ export interface StoreOptions {
   maxRequestsPerSecond?: number | undefined;
   /** For the bytes that are written to the store. */
   bandwidthBytesPerSecond?: number | undefined;
-  /** Told what an operator should know of a configuration file that was named as the store, one sentence each. */
+  /**
+   * Told what an operator should know, one sentence each: of a configuration file that was named as the store, and
+   * of a store that is away in the middle of the work.
+   */
   onNotice?: ((sentence: string) => void) | undefined;
   /** Told of every request that was made again. */
   onRetry?: (() => void) | undefined;
@@ -39,8 +43,12 @@ export async function openLimitedStore(named: StoreLocation, options: StoreOptio
       location.driver === 'filesystem' ? undefined : (options.maxRequestsPerSecond ?? ownLimit),
     bandwidthBytesPerSecond: options.bandwidthBytesPerSecond,
   });
+  const tellOfRetry = openRetryNotices(driver.location, (sentence) => options.onNotice?.(sentence));
   return withRetry(limited, {
-    onRetry: options.onRetry,
+    onRetry: (retry) => {
+      options.onRetry?.();
+      tellOfRetry(retry);
+    },
     attemptsBeforeFirstAnswer: ATTEMPTS_BEFORE_FIRST_ANSWER,
   });
 }

@@ -120,6 +120,9 @@ export default class Repair extends BaseCommand {
     const options = {
       concurrency: flags.concurrency,
       maxRequestsPerSecond: flags['max-requests-per-second'],
+      onNotice: (sentence: string) => {
+        this.logToStderr(sentence);
+      },
       onRetry: () => {
         run.retries += 1;
       },

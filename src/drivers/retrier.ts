@@ -31,6 +31,8 @@ export interface Retry {
   /** Which attempt failed, from 1. */
   attempt: number;
   delayMs: number;
+  /** How long the pauses may last together, this one included, before the error goes up. */
+  mayLastMs: number;
 }
 
 interface Attempts {
@@ -49,6 +51,11 @@ export function retrier(driverName: string, options: RetryOptions) {
   const { attemptsBeforeFirstAnswer = maxAttempts } = options;
   let hasAnswered = false;
 
+  /** Of the pause after so many failures. */
+  function ceilingMs(failed: number): number {
+    return Math.min(maxDelayMs, baseDelayMs * 2 ** (failed - 1));
+  }
+
   function begin(operation: string, key: string | undefined, signal: AbortSignal | undefined): Attempts {
     const details = { driver: driverName, operation, ...(key === undefined ? {} : { key }) };
     let failed = 0;
@@ -56,14 +63,18 @@ export function retrier(driverName: string, options: RetryOptions) {
       async mayGoOn(error) {
         failed += 1;
         hasAnswered ||= !isDriverError(error, 'UNAVAILABLE');
-        if (!isRetryable(error) || failed >= (hasAnswered ? maxAttempts : attemptsBeforeFirstAnswer)) {
+        const most = hasAnswered ? maxAttempts : attemptsBeforeFirstAnswer;
+        if (!isRetryable(error) || failed >= most) {
           return false;
         }
         throwIfAborted(signal, details);
-        const ceilingMs = Math.min(maxDelayMs, baseDelayMs * 2 ** (failed - 1));
-        const delayMs = Math.max(random() * ceilingMs, error.retryAfterMs ?? 0);
+        const delayMs = Math.max(random() * ceilingMs(failed), error.retryAfterMs ?? 0);
         const { code, message } = error;
-        onRetry?.({ operation, key: error.key ?? key, code, message, attempt: failed, delayMs });
+        let mayLastMs = delayMs;
+        for (let next = failed + 1; next < most; next += 1) {
+          mayLastMs += ceilingMs(next);
+        }
+        onRetry?.({ operation, key: error.key ?? key, code, message, attempt: failed, delayMs, mayLastMs });
         await pause(sleep, delayMs, [signal], details);
         return true;
       },
