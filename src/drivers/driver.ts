@@ -144,7 +144,7 @@ export interface ListOptions extends CallOptions {
    */
   leaves?: readonly LeafFolders[] | undefined;
   /**
-   * Files of this name come with their content, if they are no larger than so much and reading them there and then
+   * Files whose keys end like this come with their content, if they are no larger than so much and reading them there and then
    * costs little more than asking for their size. Others come without, and stores that answer requests ignore it.
    */
   content?: ContentWanted | undefined;
@@ -154,7 +154,7 @@ export interface ListOptions extends CallOptions {
 
 /** Plain data, as `LeafFolders`. */
 export interface ContentWanted {
-  fileName: string;
+  ending: string;
   maxBytes: number;
 }
 

@@ -1,4 +1,4 @@
-import type { CallOptions, Driver, LeafFolders, ObjectStat } from '../drivers/driver.ts';
+import type { CallOptions, ContentWanted, Driver, LeafFolders, ObjectStat } from '../drivers/driver.ts';
 import { march, type Pair } from './march.ts';
 import type { Shard } from './shards.ts';
 
@@ -9,6 +9,8 @@ export interface MarchShardOptions extends CallOptions {
   onFailure?: (side: Side) => void;
   /** Of these folders at the source only the one file is needed. The target is always listed in full. */
   sourceLeaves?: readonly LeafFolders[] | undefined;
+  /** What comes with its content, on either side that can. */
+  content?: ContentWanted | undefined;
 }
 
 /**
@@ -19,7 +21,7 @@ export function marchShard(
   source: Driver,
   target: Driver,
   { prefix, inSource, inTarget }: Shard,
-  { signal, onFailure, sourceLeaves }: MarchShardOptions,
+  { signal, onFailure, sourceLeaves, content }: MarchShardOptions,
 ): AsyncGenerator<Pair[]> {
   return march(list(source, inSource, 'source', sourceLeaves), list(target, inTarget, 'target'));
 
@@ -33,7 +35,7 @@ export function marchShard(
       return;
     }
     try {
-      yield* store.list(prefix, { signal, leaves });
+      yield* store.list(prefix, { signal, leaves, content });
     } catch (error) {
       onFailure?.(side);
       throw error;

@@ -254,7 +254,7 @@ describe('filesystem driver', () => {
   });
 
   describe('a listing with content', () => {
-    const options = { content: { fileName: 'link', maxBytes: 80 }, emptyFolders: true };
+    const options = { content: { ending: '/link', maxBytes: 80 }, emptyFolders: true };
     const listWith = async (prefix: string) => {
       const found: ObjectStat[] = [];
       for await (const page of driver.list(prefix, options)) {

@@ -277,6 +277,56 @@ describe('names', () => {
   });
 });
 
+describe('tags whose content the listing tells', () => {
+  const isTag = (key: string) => key.endsWith('/current/link');
+
+  /** As a folder does: content where it is asked for, and no MD5. */
+  function contentStore(driver: MemoryDriver): Driver {
+    const plain = plainStore(driver);
+    return {
+      ...plain,
+      async *list(prefix, options = {}) {
+        const { content: wanted } = options;
+        for await (const page of plain.list(prefix, options)) {
+          yield page.map((object) => {
+            const bytes = driver.objects.get(object.key);
+            return bytes !== undefined && wanted !== undefined && object.key.endsWith(wanted.ending)
+              ? { ...object, content: Buffer.from(bytes).toString('latin1') }
+              : object;
+          });
+        }
+      },
+    };
+  }
+
+  test.each([
+    ['from one that tells content to one that tells MD5s', contentStore, (driver: MemoryDriver) => driver],
+    ['between two that tell content', contentStore, contentStore],
+  ])('are not read where they are the same, %s', async (_, sourceOf, targetOf) => {
+    const { source, target } = twoStores();
+    const unreadable = (driver: Driver) => failing(driver, (call, key) => call === 'read' && isTag(key));
+    const stores = [unreadable(sourceOf(source)), unreadable(targetOf(target))] as const;
+    expect(await run(...stores)).toMatchObject({ verdict: 'verified', records: [] });
+  });
+
+  test('are read before they are called different', async () => {
+    const { first, second, source, target } = twoStores();
+    const key = currentKey('shop/web', '2.0');
+    target.objects.set(key, bytesOf(first.digest));
+    expect((await run(contentStore(source), contentStore(target))).records).toMatchObject([
+      { problem: 'content', key, sourceDigest: second.digest, targetDigest: first.digest },
+    ]);
+    const changing: Driver = {
+      ...contentStore(target),
+      async readSmall(asked, maxBytes, options) {
+        target.objects.set(key, bytesOf(second.digest));
+        return target.readSmall(asked, maxBytes, options);
+      },
+    };
+    expect(await run(contentStore(source), changing)).toMatchObject({ verdict: 'verified', records: [] });
+  });
+});
+
 describe('reading data', () => {
   const damage = (bytes: Uint8Array) => bytes.map((byte, index) => (index === 0 ? byte + 1 : byte));
 

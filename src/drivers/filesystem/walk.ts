@@ -76,7 +76,8 @@ export function walkFiles(root: string, prefix: string, options: WalkOptions = {
     const link = entries.links?.get(name);
     if (!name.endsWith('/')) {
       return (
-        (name === content?.fileName && link === undefined && readFile(key)) || describeFile(root, key, link)
+        (content !== undefined && link === undefined && key.endsWith(content.ending) && readFile(key)) ||
+        describeFile(root, key, link)
       );
     }
     if (link !== undefined) {

@@ -64,7 +64,7 @@ export async function eachRepository(
 
 /** Links are read while they are listed, where that is as good as asking for their size. */
 const LIST_OPTIONS: ListOptions = {
-  content: { fileName: 'link', maxBytes: MAX_LINK_BYTES },
+  content: { ending: '/link', maxBytes: MAX_LINK_BYTES },
   emptyFolders: true,
 };
 

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import pLimit from 'p-limit';
 import type { Driver, ObjectStat } from '../../drivers/driver.ts';
 import { isDriverError } from '../../drivers/errors.ts';
-import { formatLink } from '../../layout/digest.ts';
+import { formatLink, MAX_LINK_BYTES } from '../../layout/digest.ts';
 import { contentNamed, isContent } from '../../layout/order.ts';
 import { parsePath, type RegistryPath } from '../../layout/paths.ts';
 import { md5Of } from '../compare.ts';
@@ -45,6 +45,8 @@ export interface Comparison {
 }
 
 const FOREIGN_SAMPLES = 20;
+/** A tag is compared by its content: where a listing can tell it, the tag need not be read once more. */
+const TAG_CONTENT = { ending: '/current/link', maxBytes: MAX_LINK_BYTES };
 /** Folders in here are listed and counted, whatever they are; what is beside it may be of any size. */
 const REGISTRY_FOLDER = 'docker/registry/';
 
@@ -73,7 +75,11 @@ export async function compareStores(
   await comparePairs(shards.loose);
   await listings.map(walked, (shard) =>
     outcome.attemptShard(shard.prefix, async (onFailure) => {
-      for await (const pairs of marchShard(source, target, shard, { signal, onFailure })) {
+      for await (const pairs of marchShard(source, target, shard, {
+        signal,
+        onFailure,
+        content: TAG_CONTENT,
+      })) {
         await comparePairs(pairs);
         outcome.observer.progress({ objects: pairs.length });
       }
@@ -199,8 +205,8 @@ function decide(
   if (source.sizeBytes !== target.sizeBytes) {
     return 'size';
   }
-  const sourceMd5 = trust.source ? source.md5 : undefined;
-  const targetMd5 = trust.target ? target.md5 : undefined;
+  const sourceMd5 = listedMd5(source, trust.source);
+  const targetMd5 = listedMd5(target, trust.target);
   if (sourceMd5 !== undefined && sourceMd5 === targetMd5) {
     return 'equal';
   }
@@ -217,6 +223,14 @@ function decide(
   }
   const isChosen = sample !== undefined && 'percent' in sample.subset && sample.includes(key);
   return isChosen ? 'read' : 'equal';
+}
+
+/** Of the content where the listing told it, which needs no trust. */
+function listedMd5({ content, md5 }: ObjectStat, isTrusted: boolean): string | undefined {
+  if (content !== undefined) {
+    return hash('md5', Buffer.from(content, 'latin1'), 'hex');
+  }
+  return isTrusted ? md5 : undefined;
 }
 
 /**
