@@ -11,7 +11,8 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { available } from '../test/servers/available.ts';
 import { createTemporaryFolder } from '../test/servers/process.ts';
-import { measureAzure, measureCopy, measureFinalPass, measureLayers } from './bench/copying.ts';
+import { measureAzure, measureAzurite } from './bench/azure.ts';
+import { measureCopy, measureFinalPass, measureLayers } from './bench/copying.ts';
 import { measureCheck, measureStart } from './bench/local.ts';
 import { BenchRegistry } from './bench/registry.ts';
 import { present, type Result } from './bench/report.ts';
@@ -112,7 +113,11 @@ async function run(): Promise<Result[]> {
   }
   const sink = stores.find(({ name }) => name === 'sink');
   if (parts.has('azure') && sink !== undefined) {
-    await add(measureAzure(builds, sink, makeRegistry('azure', Number(values['copy-objects'])), rounds));
+    const small = makeRegistry('azure', Number(values['copy-objects']));
+    await add(measureAzure(builds, sink, small, rounds));
+    if (available('azurite').ok) {
+      await add(measureAzurite(builds, small, rounds));
+    }
   }
   return results;
 }

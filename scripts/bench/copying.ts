@@ -1,5 +1,4 @@
-import path from 'node:path';
-import { measure, median, type Command, type Measured } from './measure.ts';
+import { measure, median, type Measured } from './measure.ts';
 import type { BenchRegistry } from './registry.ts';
 import type { Result } from './report.ts';
 import { DIRECT, type BenchStore } from './servers.ts';
@@ -86,28 +85,8 @@ export async function measureLayers(
   return copied.map((result) => ({ ...result, what, bytes: 8 * 128 * 1024 * 1024 }));
 }
 
-/** The client's CPU for each small object that is put to Azure: the sink answers Put Blob and List Blobs. */
-export async function measureAzure(
-  builds: ReadonlyMap<string, string>,
-  sink: BenchStore,
-  registry: BenchRegistry,
-  rounds: number,
-): Promise<Result[]> {
-  const endpoint = sink.endpoints.get(DIRECT) ?? '';
-  const location = `azure://bench?serviceurl=${endpoint}/azure`;
-  const env = { AZURE_STORAGE_ACCOUNT: 'azure', AZURE_STORAGE_KEY: Buffer.from('no key').toString('base64') };
-  const tools = [...builds].map(([name, folder]) => ({ name, isRegtool: true, folder }));
-  const copied = await inTurns(tools, rounds, ({ folder }) => {
-    const args = [path.join(folder, 'bin', 'run.js'), 'migrate', registry.folder, location];
-    const command: Command = { command: process.execPath, args, env };
-    return measure(command);
-  });
-  const what = `First copy of ${registry.objects} objects to Azure, sink, ${DIRECT}`;
-  return copied.map((result) => ({ ...result, what, objects: registry.objects }));
-}
-
 /** Runs every program once in each round, and takes the median of the rounds for each. */
-async function inTurns<T extends { name: string; isRegtool: boolean }>(
+export async function inTurns<T extends { name: string; isRegtool: boolean }>(
   tools: T[],
   rounds: number,
   run: (tool: T) => Promise<Measured>,

@@ -16,7 +16,7 @@ const MANIFEST_OR_LINK_BYTES = 4096;
 /**
  * A store that answers at once and keeps names, sizes and MD5s, but no content: what is measured against it is
  * the client. Knows as much of S3 as `aws`, `rclone`, `s5cmd` and regtool ask while they upload, checks no
- * signature, and answers Azure's Put Blob and List Blobs below a path that begins with `/azure/`.
+ * signature, and answers Azure's Put Blob, and List Blobs with an empty page, below a path that begins with `/azure/`.
  * Every bucket exists.
  */
 export class S3Sink {
