@@ -47,17 +47,37 @@ export interface DockerRegistry {
  * @throws Error with the end of its log, when it exits or does not answer.
  */
 export async function startDockerRegistry(options: DockerRegistryOptions): Promise<DockerRegistry> {
-  const folder = createTemporaryFolder('regtool-registry');
   const address = `127.0.0.1:${options.port ?? (await findFreePort())}`;
-  const configPath = path.join(folder.path, 'config.yml');
   // JSON is YAML, too.
-  writeFileSync(configPath, JSON.stringify(configuration(options, address), undefined, 2));
+  return start(address, JSON.stringify(configuration(options, address), undefined, 2), {});
+}
+
+/**
+ * Starts it on a `storage` section as it stands, with nothing else but where it listens.
+ * @param environment is added to its environment: credentials.
+ */
+export async function startRegistryOnSection(
+  storageYaml: string,
+  environment: Readonly<Record<string, string>>,
+): Promise<DockerRegistry> {
+  const address = `127.0.0.1:${await findFreePort()}`;
+  return start(address, `version: 0.1\nhttp:\n  addr: ${address}\n${storageYaml}`, environment);
+}
+
+async function start(
+  address: string,
+  configurationYaml: string,
+  environment: Readonly<Record<string, string>>,
+): Promise<DockerRegistry> {
+  const folder = createTemporaryFolder('regtool-registry');
+  const configPath = path.join(folder.path, 'config.yml');
+  writeFileSync(configPath, configurationYaml);
   try {
     const server = await startProcess({
       name: 'docker-registry',
       command: 'docker-registry',
       args: ['serve', configPath],
-      env: registryEnvironment(),
+      env: { ...registryEnvironment(), ...environment },
       logPath: path.join(folder.path, 'registry.log'),
       isReady: async () => (await statusOf(`http://${address}/v2/`)) !== undefined,
     });

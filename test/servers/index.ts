@@ -7,7 +7,12 @@ import type { RgwServer, RgwUser } from './rgw.ts';
 
 export type { Need } from './available.ts';
 export type { AzuriteServer } from './azurite.ts';
-export { startDockerRegistry, type DockerRegistry, type DockerRegistryOptions } from './docker-registry.ts';
+export {
+  startDockerRegistry,
+  startRegistryOnSection,
+  type DockerRegistry,
+  type DockerRegistryOptions,
+} from './docker-registry.ts';
 export type { RgwServer, RgwUser } from './rgw.ts';
 
 /** How to reach the S3 store that all tests of a run share. */
