@@ -5,6 +5,7 @@ import type {
   DoctorStatus,
   PassEstimate,
 } from '../operations/doctor.ts';
+import { wrapWords } from './fill.ts';
 import { escapeForTerminal, formatBytes, formatCount, formatDuration, plural } from './units.ts';
 
 const headings = { store: 'Store', source: 'Source', target: 'Target' } as const;
@@ -52,17 +53,19 @@ function presentStore({ role, location, checks, content }: Diagnosis, width: num
     ...checks.flatMap((check) => presentCheck(check, width)),
     ...(content === undefined
       ? []
-      : [
-          `  ${amountWord(content)} ${plural('blob', content.blobs)} of ${formatBytes(content.blobBytes)}, ${plural('link', content.links)}.`,
-        ]),
+      : wrapWords(
+          `${amountWord(content)} ${plural('blob', content.blobs)} of ${formatBytes(content.blobBytes)}, ${plural('link', content.links)}.`,
+          '  ',
+        )),
   ];
 }
 
 function presentCheck({ status, name, finding, advice }: DoctorCheck, width: number): string[] {
   const indent = ' '.repeat(2 + STATUS_WIDTH + 2 + width + 2);
+  const start = `  ${status.padEnd(STATUS_WIDTH)}  ${name.padEnd(width)}  `;
   return [
-    `  ${status.padEnd(STATUS_WIDTH)}  ${name.padEnd(width)}  ${escapeForTerminal(finding)}`,
-    ...(advice === undefined ? [] : [`${indent}${escapeForTerminal(advice)}`]),
+    ...wrapWords(escapeForTerminal(finding), start, indent),
+    ...(advice === undefined ? [] : wrapWords(escapeForTerminal(advice), indent, indent)),
   ];
 }
 
@@ -70,12 +73,12 @@ function presentPasses(passes: PassEstimate): string[] {
   const { objects, blobBytes, finalPassMs, fullPassMs } = passes;
   const size = `${plural('object', objects)}, ${formatBytes(blobBytes)}`;
   return [
-    `  ${amountWord(passes)} ${size} are at the source.`,
+    `${amountWord(passes)} ${size} are at the source.`,
     fullPassMs === undefined
-      ? '  How long the first pass takes is not known: --write-probe measures the target.'
-      : `  The first pass takes ${roughly(fullPassMs)}, at the rates just measured with few transfers at once; rather less.`,
-    `  The final pass takes ${roughly(finalPassMs)} if nothing is new, and longer by what was pushed.`,
-  ];
+      ? 'How long the first pass takes is not known: --write-probe measures the target.'
+      : `The first pass takes ${roughly(fullPassMs)}, at the rates just measured with few transfers at once; rather less.`,
+    `The final pass takes ${roughly(finalPassMs)} if nothing is new, and longer by what was pushed.`,
+  ].flatMap((line) => wrapWords(line, '  '));
 }
 
 /** Below a second nothing was measured well enough for a number. */

@@ -3,6 +3,7 @@ import type { MigrateResult } from '../operations/migrate.ts';
 import { type KindCounts, totalOf } from '../operations/counts.ts';
 import { deletionCount, type Plan } from '../operations/migrate/plan.ts';
 import type { Problem } from '../operations/migrate/run.ts';
+import { fillLines, wrapWords } from './fill.ts';
 import { kindNames, kindsInOrder } from './kinds.ts';
 import { formatTable } from './table.ts';
 import { escapeForTerminal, formatBytes, formatCount, formatDuration, plural } from './units.ts';
@@ -14,8 +15,8 @@ const PROBLEMS_SHOWN = 20;
 export function presentPlan(plan: Plan, source: Driver, target: Driver): string[] {
   return [
     `Plan: ${source.location} -> ${target.location}`,
-    describeKeys(target),
-    `  copy ${describeCopies(plan)}${describeDeletes(plan)}`,
+    ...wrapWords(describeKeys(target), '  '),
+    ...wrapWords(`copy ${describeCopies(plan)}${describeDeletes(plan)}`, '  '),
     ...(totalOf(plan.toCopy).objects + deletionCount(plan) > 0
       ? ['', ...kindTable(plan), ...repositoryTable(plan)]
       : []),
@@ -27,7 +28,7 @@ export function presentPlan(plan: Plan, source: Driver, target: Driver): string[
 /** On Azure it depends on the registry's version and settings whether it sees what is there. */
 function describeKeys({ name, identity }: Driver): string {
   const root = name === 'filesystem' ? '' : identity.root;
-  const line = `  keys at the target start with ${JSON.stringify(`${root}docker/registry/v2/`)}`;
+  const line = `keys at the target start with ${JSON.stringify(`${root}docker/registry/v2/`)}`;
   if (name !== 'azure') {
     return line;
   }
@@ -131,7 +132,7 @@ function leftAlone({ notContent, foreignSamples, leftovers, keptAtTarget }: Plan
     const more = foreignSamples.length > shown.length ? ', ...' : '';
     lines.push(`  foreign (copied only with --include-foreign): ${shown.join(', ')}${more}`);
   }
-  return lines.length === 0 ? [] : ['', 'Left alone:', ...lines];
+  return lines.length === 0 ? [] : ['', 'Left alone:', ...lines.flatMap((line) => wrapWords(line, '  '))];
 }
 
 function notListed({ listingFailures }: Plan): string[] {
@@ -157,23 +158,25 @@ export function presentResult(result: MigrateResult, { durationMs, retries, dryR
   const copied = totalOf(tally.copied);
   const deleted = totalOf(tally.deleted).objects;
   const rate = copied.objects / Math.max(durationMs / 1000, 0.001);
-  const counts = [
-    `${dryRun ? 'would copy' : 'copied'} ${plural('object', copied.objects)} (${formatBytes(copied.bytes)})`,
-    `equal ${formatCount(totalOf(plan.equal).objects)}`,
-    `${dryRun ? 'would delete' : 'deleted'} ${formatCount(deleted)}`,
-    `failed ${formatCount(tally.failed)}`,
-  ].join(', ');
-  const timing =
-    dryRun || copied.objects === 0
-      ? formatDuration(durationMs)
-      : `${formatDuration(durationMs)}, ${formatCount(Math.round(rate))} objects/s`;
+  const [headlines, start] = headline(result, dryRun);
+  const measured = dryRun || copied.objects === 0 ? [] : [`${formatCount(Math.round(rate))} objects/s`];
+  const repeated = retries > 0 ? [`${plural('request', retries)} repeated`] : [];
+  const timing = [formatDuration(durationMs), ...measured].join(', ');
   return [
-    `${headline(result, dryRun)} ${counts}; ${timing}${retries > 0 ? `; ${plural('request', retries)} repeated` : ''}.`,
+    ...headlines,
+    ...fillLines([
+      start,
+      `${dryRun ? 'would copy' : 'copied'} ${plural('object', copied.objects)} (${formatBytes(copied.bytes)}),`,
+      `equal ${formatCount(totalOf(plan.equal).objects)},`,
+      `${dryRun ? 'would delete' : 'deleted'} ${formatCount(deleted)},`,
+      `failed ${formatCount(tally.failed)};`,
+      ...[timing, ...repeated].map((phrase, index) => phrase + (index < repeated.length ? ';' : '.')),
+    ]),
     ...problems('Failed', tally.failures, tally.failed),
     ...(tally.heldBack > 0
-      ? [
+      ? wrapWords(
           `Held back: ${plural('link', tally.heldBack)} that need what failed, so that no broken tag is published.`,
-        ]
+        )
       : []),
     ...problems(
       'Broken at the source already, so not published (--include-incomplete copies them as they are)',
@@ -181,17 +184,17 @@ export function presentResult(result: MigrateResult, { durationMs, retries, dryR
       tally.incomplete,
     ),
     ...(tally.vanished > 0
-      ? [`Deleted from the source since it was listed: ${plural('object', tally.vanished)}.`]
+      ? wrapWords(`Deleted from the source since it was listed: ${plural('object', tally.vanished)}.`)
       : []),
     ...(tally.dangling > 0
-      ? [
+      ? wrapWords(
           `Copied as they are: ${plural('dangling link', tally.dangling)}, which garbage collection leaves and which harm nobody.`,
-        ]
+        )
       : []),
     ...(tally.reappeared > 0
-      ? [
+      ? wrapWords(
           `Kept: ${plural('object', tally.reappeared)} that came back at the source before they were deleted here.`,
-        ]
+        )
       : []),
     ...(result.deletesWithheld && end.kind === 'done'
       ? ['Nothing was deleted, because something failed before.']
@@ -199,21 +202,22 @@ export function presentResult(result: MigrateResult, { durationMs, retries, dryR
   ];
 }
 
-function headline({ end, tally }: MigrateResult, dryRun: boolean): string {
+/** Lines of their own, and how the line of the counts begins. */
+function headline({ end, tally }: MigrateResult, dryRun: boolean): [lines: string[], start: string] {
   switch (end.kind) {
     case 'interrupted':
-      return 'INTERRUPTED; run the same command again to go on. So far:';
+      return [['INTERRUPTED; run the same command again to go on.'], 'So far:'];
     case 'stopped':
-      return `STOPPED: ${end.error.message} Run the same command again when that is mended.\nSo far:`;
+      return [[`STOPPED: ${end.error.message} Run the same command again when that is mended.`], 'So far:'];
     case 'declined':
-      return 'Not done.';
+      return [[], 'Not done.'];
     case 'done':
       break;
   }
   if (tally.failed + tally.heldBack > 0) {
-    return 'DONE IN PART:';
+    return [[], 'DONE IN PART:'];
   }
-  return dryRun ? 'Dry run, nothing was written:' : 'Done:';
+  return [[], dryRun ? 'Dry run, nothing was written:' : 'Done:'];
 }
 
 function problems(title: string, list: Problem[], count: number): string[] {
@@ -223,7 +227,7 @@ function problems(title: string, list: Problem[], count: number): string[] {
   const shown = list.slice(0, PROBLEMS_SHOWN);
   const more = count - shown.length;
   return [
-    `${title}: ${formatCount(count)}`,
+    ...wrapWords(`${title}: ${formatCount(count)}`),
     ...shown.map(problemLine),
     ...(more > 0 ? [`  and ${formatCount(more)} more; all are in --report`] : []),
   ];

@@ -1,0 +1,30 @@
+/** What a terminal has that nobody has widened. */
+const COLUMNS = 80;
+
+/**
+ * Lines of at most 80 columns, filled with parts that stay whole: words, or phrases with their commas. A part that is
+ * longer, such as a path, has a line of its own.
+ * @param first how the first line begins.
+ * @param rest how the others do.
+ */
+export function fillLines(parts: readonly string[], first = '', rest = `${first}  `): string[] {
+  const lines: string[] = [];
+  let line = first;
+  let isEmpty = true;
+  for (const part of parts) {
+    const longer = isEmpty ? line + part : `${line} ${part}`;
+    if (isEmpty || longer.length <= COLUMNS) {
+      line = longer;
+    } else {
+      lines.push(line);
+      line = rest + part;
+    }
+    isEmpty = false;
+  }
+  return isEmpty ? lines : [...lines, line];
+}
+
+/** A sentence as lines of at most 80 columns. */
+export function wrapWords(sentence: string, first?: string, rest?: string): string[] {
+  return fillLines(sentence.trimStart().split(' '), first, rest);
+}
