@@ -35,7 +35,12 @@ export interface FilesystemOptions {
 /** Small enough that one page blocks the event loop for at most 10 ms on a local disk. */
 const PAGE_SIZE = 500;
 const NO_FILES: Walk = { nextPage: () => [] };
-const READ_CHUNK_BYTES = 1024 * 1024;
+/**
+ * A few of these are in memory for each object that is read, until they are collected: 32 layers of 32 MiB, copied to
+ * S3 side by side, took 196 MB in place of 393 with chunks of 1 MiB, and as much CPU time; 128 KiB took 20 MB less and
+ * a tenth more time.
+ */
+const READ_CHUNK_BYTES = 256 * 1024;
 /** Memory that the caller gives is filled by as few reads as let it be interrupted in time. */
 const READ_INTO_MAX_BYTES = 8 * 1024 * 1024;
 const COMPONENT_MAX_BYTES = 255;
