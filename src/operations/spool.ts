@@ -38,18 +38,27 @@ export class Spool<T> {
     }
   }
 
+  /** @throws Error when the file does not give back all that was put in: what is missing would pass for done. */
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     await this.#lastWrite;
+    let given = 0;
     if (this.#file !== undefined) {
       await this.#flush();
       for await (const lines of batchesOfLines(this.#file)) {
+        given += lines.length;
         for (const line of lines) {
           yield JSON.parse(line) as T;
         }
       }
     }
     for (const line of this.#lines) {
+      given += 1;
       yield JSON.parse(line) as T;
+    }
+    if (given !== this.#length) {
+      throw new Error(
+        `The temporary file of the plan gave ${given} of the ${this.#length} entries that were written to it: check the disk that holds TMPDIR, and run again.`,
+      );
     }
   }
 

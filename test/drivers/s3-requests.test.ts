@@ -322,6 +322,13 @@ describe('a listing', () => {
     expect((await failureOf(listAll(driver))).code).toBe('BAD_LISTING');
   });
 
+  it('of a page that is larger than any can be is not taken in', async () => {
+    const page = listPage(['a']).replace('<Name>', `<Padding>${'x'.repeat(65 * 2 ** 20)}</Padding><Name>`);
+    server.answerWith(() => ({ body: page }));
+    const driver = await server.open();
+    await expect(listAll(driver)).rejects.toMatchObject({ code: 'BAD_LISTING', retryable: false });
+  });
+
   it('of keys under another prefix is not believed', async () => {
     server.answerWith(pages(listPage(['a', 'b'])));
     const driver = await server.open();

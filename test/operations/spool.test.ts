@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
@@ -10,6 +10,18 @@ async function drain<T>(spool: Spool<T>): Promise<T[]> {
     items.push(item);
   }
   return items;
+}
+
+/** The descriptor that listed the folder is closed by the time that it is looked at. */
+function isPlanFile(descriptor: string): boolean {
+  try {
+    return readlinkSync(descriptor).includes('regtool-plan-');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+      return false;
+    }
+    throw error;
+  }
 }
 
 describe('Spool', () => {
@@ -35,6 +47,25 @@ describe('Spool', () => {
     expect(await drain(spool)).toEqual(Array.from({ length: 500 }, (_, index) => index));
     await spool.dispose();
   });
+
+  it.skipIf(process.platform !== 'linux')(
+    'throws when its file gives back less than was put in',
+    async () => {
+      for (const share of [0, 0.5, 0.999]) {
+        const spool = new Spool<string>(1);
+        for (let index = 0; index < 100; index += 1) {
+          await spool.append(`object ${index}`);
+        }
+        // The file has no name any more, but the system shows what this process has open.
+        const [own] = readdirSync('/proc/self/fd')
+          .map((fd) => `/proc/self/fd/${fd}`)
+          .filter((fd) => isPlanFile(fd));
+        truncateSync(own ?? '', Math.floor(statSync(own ?? '').size * share));
+        await expect(drain(spool)).rejects.toThrow(/of the 100 entries/);
+        await spool.dispose();
+      }
+    },
+  );
 
   it('leaves no file behind, even while it is in use', async () => {
     const own = mkdtempSync(join(tmpdir(), 'regtool-spool-'));

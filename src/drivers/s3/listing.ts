@@ -1,10 +1,14 @@
 import { isUtf8 } from 'node:buffer';
 import type { CallOptions, FolderListing, ObjectStat } from '../driver.ts';
 import { DriverError, type DriverErrorDetails } from '../errors.ts';
+import { AnswerTooLarge } from '../exchange.ts';
 import { compareKeys } from '../keys.ts';
 import { ListingPageError, scanListingPage, type ListedObject, type ListingPage } from './listing-page.ts';
 import { parseRefusal, refusalError } from './refusals.ts';
 import { describeCall, type S3Store } from './store.ts';
+
+/** Ten times what a thousand keys of the greatest length take, each byte of them encoded: what is larger is no page. */
+const MAX_PAGE_BYTES = 64 * 1024 * 1024;
 
 /** Pages without a single key that a store may send in a row before it is taken to go in circles. */
 const MAX_EMPTY_PAGES = 1000;
@@ -79,8 +83,7 @@ async function* pages(
       ...(delimiter === undefined ? {} : { delimiter }),
       ...(token === undefined ? {} : { 'continuation-token': token }),
     };
-    const { body } = await store.http.send({ method: 'GET', query, signal }, details);
-    const page = readPage(store, body, details);
+    const page = readPage(store, await fetchPage(store, query, details, signal), details);
     const isStray = (key: string) => !key.startsWith(storedPrefix);
     const stray = page.objects.find(({ key }) => isStray(key))?.key ?? page.folders.find(isStray);
     if (stray !== undefined) {
@@ -93,6 +96,22 @@ async function* pages(
     yield page;
     token = page.nextToken;
   } while (token !== undefined);
+}
+
+async function fetchPage(
+  store: S3Store,
+  query: Readonly<Record<string, string>>,
+  details: DriverErrorDetails,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  try {
+    const { body } = await store.http.send({ method: 'GET', query, signal }, details, MAX_PAGE_BYTES);
+    return body;
+  } catch (error) {
+    throw error instanceof AnswerTooLarge
+      ? badListing(store, `sent a page of a listing of ${error.sizeBytes} bytes or more`, details)
+      : error;
+  }
 }
 
 function readPage(store: S3Store, body: Uint8Array, details: DriverErrorDetails): ListingPage {
