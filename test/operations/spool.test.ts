@@ -57,9 +57,9 @@ describe('Spool', () => {
           await spool.append(`object ${index}`);
         }
         // The file has no name any more, but the system shows what this process has open.
-        const [own] = readdirSync('/proc/self/fd')
+        const own = readdirSync('/proc/self/fd')
           .map((fd) => `/proc/self/fd/${fd}`)
-          .filter((fd) => isPlanFile(fd));
+          .find((fd) => isPlanFile(fd));
         truncateSync(own ?? '', Math.floor(statSync(own ?? '').size * share));
         await expect(drain(spool)).rejects.toThrow(/of the 100 entries/);
         await spool.dispose();
