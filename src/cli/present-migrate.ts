@@ -16,7 +16,8 @@ export function presentPlan(plan: Plan, source: Driver, target: Driver): string[
   return [
     `Plan: ${source.location} -> ${target.location}`,
     ...wrapWords(describeKeys(target), '  '),
-    ...wrapWords(`copy ${describeCopies(plan)}${describeDeletes(plan)}`, '  '),
+    // Between phrases only, so that a number stays with what it counts.
+    ...fillLines(`copy ${describeCopies(plan)}${describeDeletes(plan)}`.split(/(?<=[,;]) /), '  '),
     ...(totalOf(plan.toCopy).objects + deletionCount(plan) > 0
       ? ['', ...kindTable(plan), ...repositoryTable(plan)]
       : []),
