@@ -79,3 +79,20 @@ test('what only the target has is counted as kept, and not as deleted, without -
   expect(plan.repositoryTallies).toEqual([]);
   expect(tally.deleted).toEqual({});
 });
+
+test('a target that is full is one failure, also when what it has no room for was followed on the spot', async () => {
+  const { source } = withSealed('docker/registry/v2/blobs/sha256/');
+  const target = withHooks(memoryOf(new Map()), {
+    before: ({ operation, key }) => {
+      if (operation === 'write' && key.startsWith('docker/registry/v2/blobs/')) {
+        throw new DriverError('STORE_FULL', 'No space is left.', { driver: 'memory', operation, key });
+      }
+    },
+  });
+  const { end, plan, tally } = await runMigrate(source, target, { concurrency: 1 });
+  expect(end).toMatchObject({ kind: 'stopped', error: { code: 'STORE_FULL' } });
+  const unlisted = plan.listingFailures.map(({ prefix }) => prefix);
+  const failed = tally.failures.map(({ key }) => key).filter((key) => !unlisted.includes(key));
+  expect(failed).toEqual([expect.stringMatching(/^docker\/registry\/v2\/blobs\/sha256\//)]);
+  expect(tally.failed).toBe(1 + unlisted.length);
+});
