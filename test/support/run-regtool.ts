@@ -23,6 +23,7 @@ export interface RunOptions {
 }
 
 export interface Running {
+  pid: number;
   kill(signal: NodeJS.Signals): void;
   /** What it has written on stdout so far. */
   stdout(): string;
@@ -54,6 +55,7 @@ export function startRegtool(argv: readonly string[], options: RunOptions = {}):
     seen += chunk.toString();
   });
   return {
+    pid: child.pid ?? 0,
     kill: (signal) => {
       child.kill(signal);
     },

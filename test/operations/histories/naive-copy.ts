@@ -52,7 +52,7 @@ function naiveCopy(
 
 function chooser(source: ReadonlyMap<string, Uint8Array>, selection: string): (key: string) => boolean {
   if (selection === '') {
-    return () => true;
+    return (key) => source.has(key);
   }
   const blobs = new Set<string>();
   for (const [key, bytes] of source) {
@@ -61,6 +61,9 @@ function chooser(source: ReadonlyMap<string, Uint8Array>, selection: string): (k
     }
   }
   return (key) => {
+    if (!source.has(key)) {
+      return false;
+    }
     const repository = repositoryOfKey(key);
     return repository === undefined
       ? blobs.has(key.split('/').at(-2) ?? '')
