@@ -295,6 +295,18 @@ describe('a check', () => {
     expect(twice.sort()).toEqual([empty, orphan].map(shardOf).sort());
   });
 
+  test('finds an empty blob also where it cannot be told what is needed', async () => {
+    const { registry } = healthyRegistry();
+    registry.lockfile('database-in-use');
+    const empty = `sha256:${'ab'.repeat(32)}`;
+    set(registry, blobKey(empty), '');
+    const { all, notExamined } = await observe(await memoryOf(registry));
+    expect(notExamined.join(' ')).toContain('Which blobs nothing needs was not concluded');
+    expect(all.filter(({ code }) => code.startsWith('blob-'))).toMatchObject([
+      { code: 'blob-empty', digest: empty },
+    ]);
+  });
+
   test('reads a link again that was listed as broken: a registry empties it before it fills it', async () => {
     const { registry } = healthyRegistry();
     const memory = await memoryOf(registry);
