@@ -294,6 +294,18 @@ describe('migrate --delete', () => {
     });
   });
 
+  it('names what could not be deleted, and does not count it as deleted', async () => {
+    const { registry, target } = await migrated();
+    const gone = `${root}repositories/gone/_layers/sha256/${'1'.repeat(64)}/link`;
+    target.objects.set(gone, new Uint8Array(71));
+    const error = new DriverError('PERMISSION_DENIED', 'No.', { driver: 'memory', operation: 'delete' });
+    const locked: Driver = { ...target, delete: async (keys) => keys.map((key) => ({ key, error })) };
+    const result = await runMigrate(memoryOf(registry.objects), locked, { delete: deleteAnything });
+    expect(result.tally.failures.map(({ key }) => key)).toEqual([gone]);
+    expect(totalOf(result.tally.deleted).objects).toBe(0);
+    expect(result.deletesWithheld).toBe(true);
+  });
+
   it('does not start when something failed before, and says so', async () => {
     const { registry, target } = await migrated();
     registry.push('new', 'v1', registry.image());
