@@ -80,6 +80,9 @@ function rclone(): Tool | undefined {
       `:s3:${place.bucket}`,
       '--size-only',
       '--fast-list',
+      // None: with a file it may replace that file, even where it is /dev/null.
+      '--config',
+      '',
       '--s3-no-head',
       '--transfers',
       String(IN_FLIGHT),
@@ -88,7 +91,6 @@ function rclone(): Tool | undefined {
     ],
     env: {
       ...credentials(place),
-      RCLONE_CONFIG: '/dev/null',
       RCLONE_S3_PROVIDER: 'Ceph',
       RCLONE_S3_ENV_AUTH: 'true',
       RCLONE_S3_ENDPOINT: place.endpoint,
