@@ -238,29 +238,3 @@ describe('a walk that knows which file a folder holds', () => {
     });
   });
 });
-
-describe('a walk that begins after a key', () => {
-  it('gives what the whole walk gives after it, with and without leaves, from any key', () => {
-    const from = fc.oneof(
-      fc.constantFrom('', 'l', 'l/', 'l/0a/', 'l/0a', 'l/0a/link', 'l/00/link', 'r/0', 'zzz'),
-      fc.nat(20),
-    );
-    fc.assert(
-      fc.property(things(fc.oneof(ordinary, damage)), from, fc.boolean(), (wanted, start, usesLeaves) => {
-        inTree(wanted, (root) => {
-          const leaves = usesLeaves ? LEAVES : undefined;
-          const whole = outcome(root, '', { leaves }).listed;
-          if (whole === undefined) {
-            return;
-          }
-          const after =
-            typeof start === 'string' ? start : (whole[start % Math.max(1, whole.length)]?.[0] ?? '');
-          const isAfter = ([key]: [string, number]) =>
-            Buffer.compare(Buffer.from(key), Buffer.from(after)) > 0;
-          expect(listed(root, '', { leaves, after })).toEqual(whole.filter(isAfter));
-        });
-      }),
-      { numRuns: 150 },
-    );
-  });
-});

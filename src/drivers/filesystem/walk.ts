@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, statSync, type Dirent, type Stats } from 'node:fs';
 import type { FolderListing, ListOptions, LeafFolders, ObjectStat } from '../driver.ts';
 import { DriverError } from '../errors.ts';
-import { compareKeys, sortKeys } from '../keys.ts';
+import { sortKeys } from '../keys.ts';
 import { filesystemError, systemCode } from './errors.ts';
 import type { SmallReader } from './read-small.ts';
 
@@ -17,8 +17,6 @@ import type { SmallReader } from './read-small.ts';
 export interface WalkOptions extends Pick<ListOptions, 'leaves' | 'content' | 'emptyFolders'> {
   /** Needed for `content`. */
   readNow?: SmallReader['readNow'] | undefined;
-  /** Only keys that come after this one. */
-  after?: string | undefined;
 }
 
 export interface Walk {
@@ -47,7 +45,7 @@ interface Entries {
 
 /** Begins a walk over every file whose key starts with `prefix`, ascending by key bytes. `root` ends in `/`. */
 export function walkFiles(root: string, prefix: string, options: WalkOptions = {}): Walk {
-  const { leaves = [], after = '', content, emptyFolders = false, readNow } = options;
+  const { leaves = [], content, emptyFolders = false, readNow } = options;
   const top = prefix.slice(0, prefix.lastIndexOf('/') + 1);
   const levels: Level[] = [];
   enter(top, prefix.slice(top.length));
@@ -85,7 +83,7 @@ export function walkFiles(root: string, prefix: string, options: WalkOptions = {
     } else if (leaf?.name.test(name) === true) {
       const found = describeLeaf(root, key, leaf);
       if (found !== undefined) {
-        return comesBefore(found.key, after) ? undefined : found;
+        return found;
       }
     }
     return enter(key, '');
@@ -101,12 +99,8 @@ export function walkFiles(root: string, prefix: string, options: WalkOptions = {
   function enter(folder: string, namePrefix: string): ObjectStat | undefined {
     const entries = readEntries(root, folder);
     const isEmpty = entries.names.length === 0 && entries.isGone !== true;
-    const isPassed = (name: string) => comesBefore(folder + name, after);
     if (namePrefix !== '') {
       entries.names = entries.names.filter((name) => name.startsWith(namePrefix));
-    }
-    if (after.startsWith(folder)) {
-      entries.names = entries.names.filter((name) => !isPassed(name));
     }
     levels.push({ folder, entries, leaf: leaves.find(({ parent }) => parent.test(folder)), next: 0 });
     return emptyFolders && isEmpty ? { key: folder, sizeBytes: 0, isEmptyFolder: true } : undefined;
@@ -128,11 +122,6 @@ export function listOneFolder(root: string, folder: string): FolderListing {
     }
   }
   return listing;
-}
-
-/** Whether a file, or all files in a folder, were passed when the walk stood at `after`. */
-function comesBefore(key: string, after: string): boolean {
-  return compareKeys(key, after) <= 0 && !(key.endsWith('/') && after.startsWith(key));
 }
 
 function readEntries(root: string, folder: string): Entries {
