@@ -31,6 +31,8 @@ export interface ScanOptions {
 /** 52 MB at most, of which a registry takes as much as its blobs need; registries with more blobs than this cost a request for each further one that is looked for. */
 const KNOWN_BLOBS_MAX = 1_000_000;
 const FOREIGN_SAMPLES = 20;
+/** Enough to hide a store's latency behind the work on its pages; each further one holds pages of both sides. */
+const LISTINGS_AT_ONCE = 16;
 
 /**
  * Lists both stores and writes down every difference. Reads roots first: repositories before blobs, so that
@@ -42,17 +44,18 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
   const { concurrency, signal, observer } = options;
   const plan = emptyPlan(options.selects !== undefined);
   const tagReads = pLimit(concurrency);
+  const listings = Math.min(concurrency, LISTINGS_AT_ONCE);
   // What lies beside a link or a blob's data at the source is left there, and need not be found.
   const sourceLeaves = options.includeForeign ? undefined : LEAF_FOLDERS;
   const selected: SelectedBlobs | undefined = options.selects === undefined ? undefined : new Set();
   observer.phase('listing');
   try {
     const shards = await findShards(source, target, { concurrency, signal });
-    await forEachConcurrently(shards.repositories, concurrency, (shard) =>
+    await forEachConcurrently(shards.repositories, listings, (shard) =>
       guarded(shard, () => scanRepositories(shard)),
     );
     if (selected === undefined) {
-      await forEachConcurrently(joinBlobShards(shards), concurrency, (shard) =>
+      await forEachConcurrently(joinBlobShards(shards), listings, (shard) =>
         guarded(shard, () => scanBlobs(shard)),
       );
     } else {
