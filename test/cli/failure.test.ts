@@ -4,6 +4,7 @@ import { exitCodeMeanings, exitCodes } from '../../src/cli/exit-codes.ts';
 import { describeFailure } from '../../src/cli/failure.ts';
 import { UsageError } from '../../src/cli/usage-error.ts';
 import { DriverError, type DriverErrorCode } from '../../src/drivers/errors.ts';
+import { filesystemError } from '../../src/drivers/filesystem/errors.ts';
 import { LocationError } from '../../src/drivers/location.ts';
 import { SafetyRefusal } from '../../src/operations/errors.ts';
 
@@ -36,6 +37,21 @@ test.each<[Error, number, string]>([
 test('only a bug has a stack', () => {
   expect(describeFailure(driverError('UNAVAILABLE')).stack).toBeUndefined();
   expect(describeFailure(new TypeError('x')).stack).toContain('failure.test.ts');
+});
+
+test('a disk that reports an error is a matter of the store, not a bug, and is not asked again', () => {
+  const failure = filesystemError(
+    Object.assign(new Error('EIO: i/o error, scandir'), { code: 'EIO' }),
+    'list',
+    '/registry/docker/',
+  );
+  expect(failure).toMatchObject({ retryable: false });
+  expect(describeFailure(failure)).toEqual({
+    code: 'UNAVAILABLE',
+    exitCode: 5,
+    message: 'The disk reports an input/output error at /registry/docker/: see dmesg.',
+    reasons: [],
+  });
 });
 
 test('an AbortError is an interruption only if the command was interrupted', () => {

@@ -266,6 +266,18 @@ describe('migrate --delete', () => {
       },
     );
 
+    it('a manifest at the source is damaged, and the layer that the whole one at the target names is lost', async () => {
+      const registry = new RegistryBuilder();
+      const { digest, layers } = registry.push('a', 'v1', registry.image());
+      const target = openMemory();
+      await runMigrate(memoryOf(registry.objects), target);
+      const source = memoryOf(registry.objects);
+      const sizeBytes = source.objects.get(blobKey(digest))?.byteLength ?? 0;
+      source.objects.set(blobKey(digest), new Uint8Array(sizeBytes).fill(0x20));
+      expect(source.objects.delete(blobKey(layers[0]?.digest ?? ''))).toBe(true);
+      await expectRefused(source, target, 'LISTING_INCOMPLETE');
+    });
+
     it('the plan has one object more than the limit, and not when it has exactly as many', async () => {
       const { registry, target } = await migrated();
       const extra = [1, 2, 3].map(

@@ -56,8 +56,9 @@ const meanings: Record<
     code: 'INVALID_KEY',
     sentence: (path) => `${path} cannot be a file: a part of its path is a file already, not a folder.`,
   },
+  // Of the store, not a bug; but a damaged disk is not asked again and again.
   EIO: {
-    code: 'UNEXPECTED',
+    code: 'UNAVAILABLE',
     sentence: (path) => `The disk reports an input/output error at ${path}: see dmesg.`,
   },
   ESTALE: {

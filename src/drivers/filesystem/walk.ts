@@ -195,8 +195,9 @@ function isStillThere(path: string): boolean {
 
 function refuseCircle(root: string, key: string, target: Stats, levels: readonly Level[]): void {
   for (const { folder } of levels) {
-    const stats = statSync(root + folder);
-    if (stats.ino === target.ino && stats.dev === target.dev) {
+    // One that vanished meanwhile holds nothing any more.
+    const stats = statSync(root + folder, { throwIfNoEntry: false });
+    if (stats?.ino === target.ino && stats.dev === target.dev) {
       throw listingError(`${root}${key} is a symbolic link to a folder that holds it: remove the link.`, key);
     }
   }

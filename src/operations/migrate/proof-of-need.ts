@@ -13,6 +13,7 @@ import {
 } from '../../layout/paths.ts';
 import { forEachConcurrently } from '../concurrency.ts';
 import { SafetyRefusal } from '../errors.ts';
+import { readProven } from '../read-proven.ts';
 import type { Plan } from './plan.ts';
 
 /** How many needed objects are named in the refusal. */
@@ -104,10 +105,21 @@ export async function assertNothingNeeded(
     return link.valid ? link.digest : undefined;
   }
 
-  /** From the source, or from the target where the source has lost it. */
+  /**
+   * Proven by its digest, from the source, or from the target where the source has lost or damaged it: a damaged
+   * manifest names nothing, and what it needs would look needless.
+   */
   async function readManifest(digest: Digest): Promise<Uint8Array> {
-    const bytes = await readOrNothing(source, blobDataKey(digest), MAX_MANIFEST_BYTES);
-    return bytes.byteLength > 0 ? bytes : readOrNothing(target, blobDataKey(digest), MAX_MANIFEST_BYTES);
+    for (const store of [source, target]) {
+      try {
+        return await readProven(store, blobDataKey(digest), digest, MAX_MANIFEST_BYTES, signal);
+      } catch (error) {
+        if (!isDriverError(error, 'NOT_FOUND', 'CHANGED', 'CORRUPT')) {
+          throw error;
+        }
+      }
+    }
+    return new Uint8Array();
   }
 
   async function readOrNothing(store: Driver, key: string, maxBytes: number): Promise<Uint8Array> {
