@@ -1,4 +1,3 @@
-import pLimit from 'p-limit';
 import type {
   Body,
   CallOptions,
@@ -37,7 +36,7 @@ export interface AzureOptions extends AzureCredentialOptions {
   listPageSize?: number | undefined;
   /** Connections at once, for the hot path and for the SDK each. Default 64. */
   connections?: number | undefined;
-  /** Called each time this driver itself tried something again: a download that broke off and was resumed. */
+  /** Called each time this driver itself tried something again: a block, or a download that broke off. */
   onRetry?: (() => void) | undefined;
 }
 
@@ -47,15 +46,12 @@ export interface AzureOtherRoot extends Omit<OtherRoot, 'open'> {
 }
 
 const mebibyte = 1024 * 1024;
-/** Blocks in flight over all writes; each is in memory. */
-const maxBlocksInFlight = 16;
 
 /**
  * Opens a container of Azure Blob Storage (or Azurite) as a store. Sends nothing yet.
  *
- * PUT of what goes as one, GET, HEAD and listings are sent without the SDK and never repeated; a retrying wrapper
- * comes above. The SDK does blobs in blocks, copies inside the service, batch deletes and probes, and is loaded by
- * the first of them.
+ * PUT, GET, HEAD and listings are sent without the SDK, and only blocks are repeated; a retrying wrapper comes above.
+ * The SDK does copies inside the service, batch deletes and probes, and is loaded by the first of them.
  *
  * Azure proves no SHA-256, so content is hashed on the way and published only when it matched.
  * Unfinished blocks cannot be dropped one by one, so `listUploads` is not offered (see `writeBlob`).
@@ -68,8 +64,7 @@ export async function openAzure(options: AzureOptions): Promise<Driver> {
   const { http, place, sdk } = connection;
   const requests = openRequests(http, options.container);
   const reading = { requests, place, onRetry };
-  const blockLimit = pLimit(maxBlocksInFlight);
-  const writing = { sdk, requests, place, singlePutMaxBytes, blockBytes: partSizeBytes, blockLimit };
+  const writing = { sdk, requests, place, singlePutMaxBytes, blockBytes: partSizeBytes, onRetry };
   const deleteBlobs = blobDeleter(connection);
   const copyBlob = blobCopier(connection);
 

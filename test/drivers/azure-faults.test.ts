@@ -182,12 +182,12 @@ describe('a busy or broken Azure', () => {
         operations.push(query.get('comp'));
         request.resume().on('end', () => {
           const isSecond = operations.length === 2;
-          response.writeHead(isSecond ? 500 : 201, isSecond ? {} : { etag: '"0x1"' }).end();
+          response.writeHead(isSecond ? 403 : 201, isSecond ? {} : { etag: '"0x1"' }).end();
         });
       },
       { partSizeBytes: 10, singlePutMaxBytes: 10 },
     );
-    expect((await failureOf(driver.write('key', Buffer.alloc(35)))).code).toBe('UNAVAILABLE');
+    expect((await failureOf(driver.write('key', Buffer.alloc(35)))).code).toBe('PERMISSION_DENIED');
     expect(new Set(operations)).toEqual(new Set(['block']));
   });
 });

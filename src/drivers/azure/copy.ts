@@ -4,8 +4,10 @@ import type { CopySource } from '../driver.ts';
 import { DriverError } from '../errors.ts';
 import type { AzureCopySource } from './sdk.ts';
 import { azureError, statusOf, type AzureCall } from './errors.ts';
-import { withSignal } from './requests.ts';
-import { blockIds, commitBlocks, replacingOtherTypes, type AzureTarget } from './write.ts';
+import { blockIds, commitBlocks } from './blocks.ts';
+import type { AzureConnection } from './connection.ts';
+import { openRequests, withSignal } from './requests.ts';
+import { replacingOtherTypes } from './write.ts';
 
 const mebibyte = 1024 * 1024;
 /** Limits of one request: REST reference, "Put Blob From URL" and "Copy Blob From URL". */
@@ -21,7 +23,11 @@ const copyBlockBytes = 256 * mebibyte;
  * - where Put Blob From URL is unknown (Azurite), by Copy Blob From URL, up to 256 MiB.
  * The asynchronous Copy Blob is not used: while it is pending or after it failed, readers see the target incomplete.
  */
-export function blobCopier({ sdk, place }: AzureTarget, maxPutBytes = maxPutFromUrlBytes) {
+export function blobCopier(
+  { sdk, place, http }: Pick<AzureConnection, 'sdk' | 'place' | 'http'>,
+  maxPutBytes = maxPutFromUrlBytes,
+) {
+  const requests = openRequests(http, place.container);
   let hasPutFromUrl = true;
 
   return async (source: CopySource, name: string, call: AzureCall): Promise<void> => {
@@ -59,10 +65,10 @@ export function blobCopier({ sdk, place }: AzureTarget, maxPutBytes = maxPutFrom
   ): Promise<void> {
     const { client } = await sdk();
     const target = client.getBlockBlobClient(name);
-    const nextBlockId = blockIds();
+    const idOf = blockIds();
     const ids: string[] = [];
     for (let offset = 0; offset < source.sizeBytes; offset += copyBlockBytes) {
-      const id = nextBlockId();
+      const id = idOf(ids.length);
       ids.push(id);
       const count = Math.min(copyBlockBytes, source.sizeBytes - offset);
       // One after another: the service moves the bytes, and many such copies run side by side.
@@ -74,7 +80,7 @@ export function blobCopier({ sdk, place }: AzureTarget, maxPutBytes = maxPutFrom
     // The SDK offers no source condition for Put Block From URL, so the source is asked for once all was copied:
     // its ETag is still the one of the listing, so it never changed meanwhile.
     await requireUnchanged(source, call);
-    await commitBlocks({ sdk, place }, name, ids, call);
+    await commitBlocks(requests, name, ids, call);
   }
 
   async function requireUnchanged({ identity, key, etag }: CopySource, call: AzureCall): Promise<void> {

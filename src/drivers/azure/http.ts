@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import { Pool, ProxyAgent, type Dispatcher } from 'undici';
 import { allowManyListeners } from '../interruptible.ts';
 import { readErrorText } from '../refused-answer.ts';
+import { SLICE_BYTES, slices } from '../slices.ts';
 import { decodeXmlText, elementText } from '../xml.ts';
 import { AzureRefusal } from './errors.ts';
 import { encodeName } from './keys.ts';
@@ -118,7 +119,7 @@ export function openAzureHttp({
       method,
       path: withQuery(path, query, sasToken),
       headers,
-      body: body ?? null,
+      body: asSent(body),
       ...(signal === undefined ? {} : { signal }),
       // undici closes a connection after HEAD, for servers that send a body all the same; Azure does not.
       ...(method === 'HEAD' ? { reset: false } : {}),
@@ -132,6 +133,13 @@ export function openAzureHttp({
       void dispatcher.destroy();
     },
   };
+}
+
+/** A long body in slices. undici takes any sequence, which its types do not say. */
+function asSent(body: Uint8Array | undefined): Uint8Array | null {
+  return body === undefined || body.byteLength <= SLICE_BYTES
+    ? (body ?? null)
+    : (slices(body) as AsyncIterable<Uint8Array> as unknown as Uint8Array);
 }
 
 /** A header of an answer, the first where it comes more than once. */

@@ -1,16 +1,24 @@
 import { isUtf8 } from 'node:buffer';
+import { hash } from 'node:crypto';
 import { DriverError } from '../errors.ts';
 import { describeBlob, unquoted, type AzureBlob } from './blob.ts';
 import { headerOf, type AzureAnswer, type AzureHttp } from './http.ts';
 import { ListingPageError, scanListingPage, type AzureListPage } from './listing-page.ts';
 
 /**
- * The requests that are made once for each small object, as plain values: the hot path.
+ * The requests that are made once for each small object or block, as plain values: the hot path.
  * What they throw `azureError` can read. Names are blob names, exact and allowed.
  */
 export interface AzureRequests {
   /** Put Blob. The service refuses bytes that do not have `md5`, which is in base64, and keeps it. */
   put(name: string, bytes: Uint8Array, md5: string, signal?: AbortSignal): Promise<void>;
+  /**
+   * Put Block. The service refuses bytes that do not have `md5`, which is in base64.
+   * @param id base64, as long as all others of this blob.
+   */
+  putBlock(name: string, id: string, bytes: Uint8Array, md5: string, signal?: AbortSignal): Promise<void>;
+  /** Put Block List: these blocks, in this order, become the blob. */
+  putBlockList(name: string, ids: readonly string[], signal?: AbortSignal): Promise<void>;
   /** Get Blob from `offset` on, only if it still has `etag` when that is given. */
   get(name: string, offset: number, etag?: string, signal?: AbortSignal): Promise<AzureDownload>;
   /** Get Blob Properties. */
@@ -52,6 +60,37 @@ export function openRequests(http: AzureHttp, container: string): AzureRequests 
         'x-ms-blob-content-md5': md5,
       };
       const answer = await http.send({ method: 'PUT', name, headers, body: bytes, expects: [201], signal });
+      await answer.body.dump();
+    },
+
+    async putBlock(name, id, bytes, md5, signal) {
+      const query = [
+        ['comp', 'block'],
+        ['blockid', id],
+      ] as const;
+      const headers = { 'content-type': 'application/octet-stream', 'content-md5': md5 };
+      const answer = await http.send({
+        method: 'PUT',
+        name,
+        query,
+        headers,
+        body: bytes,
+        expects: [201],
+        signal,
+      });
+      await answer.body.dump();
+    },
+
+    async putBlockList(name, ids, signal) {
+      const query = [['comp', 'blocklist']] as const;
+      const blocks = ids.map((id) => `<Latest>${id}</Latest>`).join('');
+      const body = Buffer.from(`<?xml version="1.0" encoding="utf-8"?><BlockList>${blocks}</BlockList>`);
+      // Here Content-MD5 is that of the list. One of the blob, in a header of its own, Azure would keep unverified.
+      const headers = {
+        'content-type': 'application/xml; charset=utf-8',
+        'content-md5': hash('md5', body, 'base64'),
+      };
+      const answer = await http.send({ method: 'PUT', name, query, headers, body, expects: [201], signal });
       await answer.body.dump();
     },
 
@@ -144,7 +183,7 @@ function contentLengthOf(answer: AzureAnswer): number | undefined {
   return value !== undefined && /^\d+$/u.test(value) ? Number(value) : undefined;
 }
 
-export function asBuffer(bytes: Uint8Array): Buffer {
+function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 

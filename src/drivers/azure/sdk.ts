@@ -14,7 +14,7 @@ import type { AzureAccess } from './credentials.ts';
 import type { AzurePlace } from './errors.ts';
 import type { TokenSource } from './token.ts';
 
-/** The SDK's clients, for what is rare: blobs in blocks, batch deletes, copies inside the service, questions. */
+/** The SDK's clients, for what is rare: batch deletes, copies inside the service, questions. */
 export interface AzureSdk {
   client: ContainerClient;
   /** Asks about the account as a whole. */

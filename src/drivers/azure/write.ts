@@ -1,28 +1,19 @@
-import { createHash, hash, randomUUID } from 'node:crypto';
-import type pLimit from 'p-limit';
+import { hash } from 'node:crypto';
 import { bodySizeBytes, corruptError, provenBody, throwIfAborted } from '../body.ts';
 import type { Body, ContentDigest } from '../driver.ts';
 import type { DriverErrorDetails } from '../errors.ts';
+import { writeInBlocks, type AzureBlockWriting } from './blocks.ts';
 import { azureError, serviceCodeOf, type AzureCall, type AzurePlace } from './errors.ts';
-import { asBuffer, withSignal, type AzureRequests } from './requests.ts';
+import { withSignal } from './requests.ts';
 import type { AzureConnection } from './connection.ts';
 
-export interface AzureWriting extends AzureTarget {
-  requests: AzureRequests;
+export interface AzureWriting extends AzureTarget, AzureBlockWriting {
   /** Bodies up to this size go as one Put Blob, and are in memory meanwhile. */
   singlePutMaxBytes: number;
-  blockBytes: number;
-  /** Bounds the blocks in flight, and so in memory, over all writes of the driver. */
-  blockLimit: ReturnType<typeof pLimit>;
 }
 
 /** Where requests go that are not of the hot path. */
 export type AzureTarget = Pick<AzureConnection, 'sdk' | 'place'>;
-
-/** Most blocks of one blob (Azure, "Scalability targets for Blob Storage"). */
-const maxBlocks = 50_000;
-/** Blocks of one blob that are in flight at once. */
-const blocksPerWrite = 4;
 
 /**
  * Puts a blob. Azure knows no SHA-256, so the bytes are hashed here:
@@ -60,7 +51,7 @@ export async function writeBlob(
     writing,
     name,
     call,
-    () => stageAndCommit(writing, name, sizeBytes, chunks(), call),
+    () => writeInBlocks(writing, name, body, expectedDigest, call),
     () => drain(chunks()),
   );
 }
@@ -101,109 +92,6 @@ async function deleteOtherType(
   const { blobType, etag } = await blob.getProperties(withSignal(signal));
   if (blobType !== 'BlockBlob' && etag !== undefined) {
     await blob.delete({ conditions: { ifMatch: etag }, deleteSnapshots: 'include', ...withSignal(signal) });
-  }
-}
-
-async function stageAndCommit(
-  writing: AzureWriting,
-  name: string,
-  sizeBytes: number,
-  chunks: AsyncIterable<Uint8Array>,
-  call: AzureCall,
-): Promise<void> {
-  const { sdk, place, blockLimit } = writing;
-  const { client } = await sdk();
-  const blob = client.getBlockBlobClient(name);
-  const blockBytes = Math.max(writing.blockBytes, Math.ceil(sizeBytes / maxBlocks));
-  const nextBlockId = blockIds();
-  const staged: string[] = [];
-  const inFlight = new Set<Promise<void>>();
-  const failures: unknown[] = [];
-
-  const stage = async (id: string, block: Buffer): Promise<void> => {
-    try {
-      const transactionalContentMD5 = createHash('md5').update(block).digest();
-      const options = { transactionalContentMD5, ...withSignal(call.signal) };
-      await blockLimit(() => blob.stageBlock(id, block, block.byteLength, options));
-    } catch (error) {
-      failures.push(azureError(error, place, call));
-    }
-  };
-
-  try {
-    for await (const block of cutIntoBlocks(chunks, blockBytes)) {
-      const id = nextBlockId();
-      staged.push(id);
-      const sending: Promise<void> = stage(id, block).finally(() => inFlight.delete(sending));
-      inFlight.add(sending);
-      if (inFlight.size >= blocksPerWrite) {
-        await Promise.race(inFlight);
-      }
-      if (failures.length > 0) {
-        break;
-      }
-    }
-  } finally {
-    await Promise.all(inFlight);
-  }
-  if (failures.length > 0) {
-    throw failures[0];
-  }
-  await commitBlocks(writing, name, staged, call);
-}
-
-/** Makes staged blocks the blob. No Content-MD5 is given: Azure would keep it unverified. */
-export async function commitBlocks(
-  { sdk, place }: AzureTarget,
-  name: string,
-  blockIdList: string[],
-  call: AzureCall,
-): Promise<void> {
-  throwIfAborted(call.signal, { driver: 'azure', operation: call.operation, key: call.key ?? '' });
-  await mapped(
-    async () => {
-      const { client } = await sdk();
-      await client.getBlockBlobClient(name).commitBlockList(blockIdList, withSignal(call.signal));
-    },
-    place,
-    call,
-  );
-}
-
-/**
- * Ids of one write, different from those of any other, so that two writers of one name never mix.
- * All ids of a blob must be equally long, unfinished ones of other tools included; 48 bytes is what
- * Microsoft's own clients use.
- */
-export function blockIds(): () => string {
-  const write = randomUUID();
-  let index = 0;
-  return () => {
-    const id = `${write}${String(index).padStart(12, '0')}`;
-    index += 1;
-    return Buffer.from(id).toString('base64');
-  };
-}
-
-async function* cutIntoBlocks(chunks: AsyncIterable<Uint8Array>, blockBytes: number): AsyncGenerator<Buffer> {
-  let block = Buffer.allocUnsafeSlow(blockBytes);
-  let filled = 0;
-  for await (const chunk of chunks) {
-    const bytes = asBuffer(chunk);
-    let taken = 0;
-    while (taken < bytes.byteLength) {
-      const copied = bytes.copy(block, filled, taken);
-      taken += copied;
-      filled += copied;
-      if (filled === blockBytes) {
-        yield block;
-        block = Buffer.allocUnsafeSlow(blockBytes);
-        filled = 0;
-      }
-    }
-  }
-  if (filled > 0) {
-    yield block.subarray(0, filled);
   }
 }
 

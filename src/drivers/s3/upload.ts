@@ -4,17 +4,12 @@ import type { Body, WriteOptions } from '../driver.ts';
 import { DriverError, isDriverError, type DriverErrorDetails } from '../errors.ts';
 import { sendParts, type Part } from '../parts.ts';
 import { retrier } from '../retrier.ts';
+import { slices } from '../slices.ts';
 import { inMultipartUpload } from './multipart.ts';
 import { damagedOnItsWay, fittingPartBytes, type S3Store } from './store.ts';
 
 /** A part is repeated here, and not the whole object. */
 const ATTEMPTS_PER_PART = 6;
-/**
- * What is handed to a connection at once: over TLS it is held once more in its encrypted form, and a slow line must
- * take it within the time that the store is given to answer.
- */
-const SLICE_BYTES = 512 * 1024;
-
 /**
  * Uploads a body in parts, each with its own SHA-256 signed, which the store compares with what it received. What is
  * wrong as a whole is never completed but aborted. Parts go out through the driver's own requests; the SDK, which
@@ -102,10 +97,4 @@ async function sendPartOnce(
     );
   }
   return etag;
-}
-
-async function* slices(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  for (let start = 0; start < bytes.byteLength; start += SLICE_BYTES) {
-    yield bytes.subarray(start, start + SLICE_BYTES);
-  }
 }
