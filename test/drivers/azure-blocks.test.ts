@@ -6,7 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { openAzure, type AzureOptions } from '../../src/drivers/azure.ts';
-import { fittingBlockBytes } from '../../src/drivers/azure/blocks.ts';
+import { blockIds, fittingBlockBytes } from '../../src/drivers/azure/blocks.ts';
 import type { ContentDigest, Driver, StreamBody } from '../../src/drivers/driver.ts';
 import { isDriverError, type DriverError } from '../../src/drivers/errors.ts';
 import { partMemory } from '../../src/drivers/part-memory.ts';
@@ -157,6 +157,20 @@ describe('writing a blob to Azure in blocks', () => {
     [400_000 * MEBIBYTE + 1, 8 * MEBIBYTE, 8 * MEBIBYTE + 1],
   ])('never has more than 50,000 blocks: %i bytes by %i go by %i', (sizeBytes, wishedBytes, expected) => {
     expect(fittingBlockBytes(sizeBytes, wishedBytes)).toBe(expected);
+  });
+
+  it('names blocks equally long, and those of another write otherwise', () => {
+    const [one, other] = [blockIds(), blockIds()];
+    expect(one(49_999).length).toBe(one(0).length);
+    expect(one(0)).toBe(one(0));
+    expect(new Set([one(0), one(1), other(0), other(1)]).size).toBe(4);
+  });
+
+  it.each(['PUT block', 'PUT blocklist'])('makes no success of %s that a stranger answers', async (what) => {
+    const { seen, listener } = service((asked) => (asked.what === what ? { status: 200 } : undefined));
+    const driver = await openAt(await serve(listener));
+    expect((await failureOf(driver.write('key', bodyOf(content)))).code).toBe('UNEXPECTED');
+    expect(seen.some((asked) => asked.what === 'PUT blocklist')).toBe(what === 'PUT blocklist');
   });
 
   it('sends a block again that the service could not take, and no other', async () => {
