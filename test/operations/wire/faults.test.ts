@@ -167,20 +167,21 @@ describeOnWire('migrate, with faults on the way to', (kind, expectTrial) => {
     });
   });
 
-  test('a connection that stalls once for each kind of request costs a while, and everything is copied', async ({
-    skip,
-  }) => {
-    skip(!kind.stallsShortly, 'this driver has no time limit that a test could set');
-    const kinds = places.source.map(({ matches }) => matches);
-    await expectTrial({
-      side: 'source',
-      pass: 'update',
-      attempts: 4,
-      faulted: onceEach(kinds, { kind: 'stall' }),
-      metAtLeast: kinds.length,
-      expected: [0],
-    });
-  });
+  // Azure's driver has no time limit that a test could set.
+  test.each(kind.stallsShortly ? ['costs a while'] : [])(
+    'a connection that stalls once for each kind of request %s, and everything is copied',
+    async () => {
+      const kinds = places.source.map(({ matches }) => matches);
+      await expectTrial({
+        side: 'source',
+        pass: 'update',
+        attempts: 4,
+        faulted: onceEach(kinds, { kind: 'stall' }),
+        metAtLeast: kinds.length,
+        expected: [0],
+      });
+    },
+  );
 
   const halved: Fault = {
     kind: 'rewrite',
