@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startRegtool } from '../../support/run-regtool.ts';
 import { FULL, startSyntheticS3, type SyntheticS3 } from '../../support/synthetic-s3.ts';
 
-/** The design's ceiling of a process (issue 6). */
+/** What the design allows a process. */
 const CEILING_MB = 200;
 const GROWTH_MAX = 1.2;
 const OBJECTS = Number(process.env['LOAD_OBJECTS'] ?? 1_000_000);
