@@ -13,6 +13,7 @@ import {
 import { markersJson, presentMarkerPlan, presentMarkerResult } from '../cli/present-fix-empty-tags.ts';
 import { openReport } from '../cli/report.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
+import { whileClaimed } from '../cli/target-claim.ts';
 import { plural } from '../cli/units.ts';
 import { UsageError } from '../cli/usage-error.ts';
 import { SafetyRefusal } from '../operations/errors.ts';
@@ -87,40 +88,42 @@ export default class FixEmptyTags extends BaseCommand {
         if (store === undefined) {
           throw new TypeError('A store was to be opened.');
         }
-        let isPlanShown = false;
-        const showPlan = (plan: FixEmptyTagsResult['plan']) => {
-          if (!isPlanShown) {
-            isPlanShown = true;
-            progress.stop();
-            this.log(presentMarkerPlan(plan, store).join('\n'));
+        return whileClaimed(store, { command: 'fix-empty-tags', dryRun: flags['dry-run'] }, async () => {
+          let isPlanShown = false;
+          const showPlan = (plan: FixEmptyTagsResult['plan']) => {
+            if (!isPlanShown) {
+              isPlanShown = true;
+              progress.stop();
+              this.log(presentMarkerPlan(plan, store).join('\n'));
+            }
+          };
+          const result = await fixEmptyTags(store, {
+            dryRun: flags['dry-run'],
+            allMarkers: flags['all-markers'],
+            concurrency: flags.concurrency,
+            signal: this.signal,
+            observer: {
+              ...this.observer(),
+              record: (record) => report.write(record),
+            },
+            approve: async (plan) => {
+              showPlan(plan);
+              return asks ? this.#ask(plan.toRemove) : true;
+            },
+          });
+          showPlan(result.plan);
+          const facts = {
+            durationMs: performance.now() - startedAtMs,
+            retries,
+            dryRun: flags['dry-run'],
+            allMarkers: flags['all-markers'],
+          };
+          const lines = presentMarkerResult(result, facts);
+          if (lines.length > 0) {
+            this.log(lines.join('\n'));
           }
-        };
-        const result = await fixEmptyTags(store, {
-          dryRun: flags['dry-run'],
-          allMarkers: flags['all-markers'],
-          concurrency: flags.concurrency,
-          signal: this.signal,
-          observer: {
-            ...this.observer(),
-            record: (record) => report.write(record),
-          },
-          approve: async (plan) => {
-            showPlan(plan);
-            return asks ? this.#ask(plan.toRemove) : true;
-          },
+          return this.finish(exitCodeOf(result, flags['dry-run']), markersJson(result, store, facts));
         });
-        showPlan(result.plan);
-        const facts = {
-          durationMs: performance.now() - startedAtMs,
-          retries,
-          dryRun: flags['dry-run'],
-          allMarkers: flags['all-markers'],
-        };
-        const lines = presentMarkerResult(result, facts);
-        if (lines.length > 0) {
-          this.log(lines.join('\n'));
-        }
-        return this.finish(exitCodeOf(result, flags['dry-run']), markersJson(result, store, facts));
       });
     } finally {
       await report.close();

@@ -18,7 +18,7 @@ import { exitCodeOf } from '../cli/migrate-exit-code.ts';
 import { migrateJson, presentPlan, presentResult } from '../cli/present-migrate.ts';
 import { openReport } from '../cli/report.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
-import { claimTarget } from '../cli/target-claim.ts';
+import { whileClaimed } from '../cli/target-claim.ts';
 import { plural } from '../cli/units.ts';
 import { UsageError } from '../cli/usage-error.ts';
 import { SafetyRefusal } from '../operations/errors.ts';
@@ -118,8 +118,7 @@ export default class Migrate extends BaseCommand {
           if (source === undefined || target === undefined) {
             throw new TypeError('Two stores were to be opened.');
           }
-          const claim = flags['dry-run'] ? undefined : await claimTarget(target);
-          try {
+          return whileClaimed(target, { command: 'migrate', dryRun: flags['dry-run'] }, async () => {
             const result = await migrate(source, target, {
               dryRun: flags['dry-run'],
               delete: flags.delete ? { max: flags['max-delete'] ?? DEFAULT_MAX_DELETE } : undefined,
@@ -139,9 +138,7 @@ export default class Migrate extends BaseCommand {
             this.log(['', ...presentResult(result, facts)].join('\n'));
             await disposePlan(result.plan);
             return this.finish(exitCodeOf(result), migrateJson(result, source, target, facts));
-          } finally {
-            await claim?.release();
-          }
+          });
         },
       );
     } finally {

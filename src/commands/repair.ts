@@ -23,6 +23,7 @@ import type { Progress } from '../cli/progress.ts';
 import { randomSeed, readDataFlag, seedFlag, withReadDataValue } from '../cli/read-data.ts';
 import { openReport, type Report } from '../cli/report.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
+import { whileClaimed } from '../cli/target-claim.ts';
 import { openUndoFile, readUndoFile } from '../cli/undo-file.ts';
 import { plural } from '../cli/units.ts';
 import { UsageError } from '../cli/usage-error.ts';
@@ -137,30 +138,32 @@ export default class Repair extends BaseCommand {
           if (store === undefined) {
             throw new TypeError('A store was to be opened.');
           }
-          if (flags.undo !== undefined) {
-            return this.#undo(store, flags.undo, run, report, progress);
-          }
-          const nowMs = Date.now();
-          const undoPath = flags['undo-file'] ?? defaultUndoPath(nowMs);
-          const undo = openUndoFile(undoPath, store);
-          try {
-            const result = await this.#repair(store, other, run, report, progress, {
-              choices: { tags: flags.tags, quarantine: flags.quarantine, uploads: flags.uploads },
-              readData:
-                flags['read-data'] === undefined
-                  ? undefined
-                  : { subset: flags['read-data'], seed: flags.seed ?? randomSeed() },
-              olderThanMs: flags['older-than'],
-              nowMs,
-              concurrency: flags.concurrency,
-              undo,
-            });
-            const facts = { ...factsOf(run), undoFile: undo.isUsed ? undoPath : undefined };
-            this.log(['', ...presentRepairResult(result, facts)].join('\n'));
-            return this.finish(exitCodeOf(result, run.dryRun), repairJson(result, store, facts));
-          } finally {
-            await undo.close();
-          }
+          return whileClaimed(store, { command: 'repair', dryRun: run.dryRun }, async () => {
+            if (flags.undo !== undefined) {
+              return this.#undo(store, flags.undo, run, report, progress);
+            }
+            const nowMs = Date.now();
+            const undoPath = flags['undo-file'] ?? defaultUndoPath(nowMs);
+            const undo = openUndoFile(undoPath, store);
+            try {
+              const result = await this.#repair(store, other, run, report, progress, {
+                choices: { tags: flags.tags, quarantine: flags.quarantine, uploads: flags.uploads },
+                readData:
+                  flags['read-data'] === undefined
+                    ? undefined
+                    : { subset: flags['read-data'], seed: flags.seed ?? randomSeed() },
+                olderThanMs: flags['older-than'],
+                nowMs,
+                concurrency: flags.concurrency,
+                undo,
+              });
+              const facts = { ...factsOf(run), undoFile: undo.isUsed ? undoPath : undefined };
+              this.log(['', ...presentRepairResult(result, facts)].join('\n'));
+              return this.finish(exitCodeOf(result, run.dryRun), repairJson(result, store, facts));
+            } finally {
+              await undo.close();
+            }
+          });
         },
       );
     } finally {

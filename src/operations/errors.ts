@@ -13,7 +13,7 @@ export type SafetyRefusalCode =
   /** Source and target share objects, or look as if they were swapped. */
   | 'STORES_OVERLAP'
   | 'STORES_SWAPPED'
-  /** Another run on this machine writes to the target. */
+  /** Another run on this machine writes to the store that this one would write to. */
   | 'TARGET_IN_USE'
   /** Something is removed or rewritten, and nobody agreed to it. */
   | 'NOT_CONFIRMED';
