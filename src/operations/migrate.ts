@@ -7,7 +7,7 @@ import { readExactly } from './copy-blob.ts';
 import { meteredBody } from './metered-body.ts';
 import { deletePlanned } from './migrate/delete.ts';
 import { assertDeletesAllowed, assertStores, type MaxDelete } from './migrate/guards.ts';
-import { deletionCount, disposePlan, type Plan, type PlannedCopy } from './migrate/plan.ts';
+import { deletionCount, disposePlan, doomedKeys, type Plan, type PlannedCopy } from './migrate/plan.ts';
 import { removeGhostTags } from './migrate/ghost-tags.ts';
 import { assertNothingNeeded } from './migrate/proof-of-need.ts';
 import { publishRepository } from './migrate/publish-repository.ts';
@@ -71,20 +71,21 @@ export async function migrate(
   const { observer, signal, concurrency } = options;
   await assertStores(source, target, { includesForeign: options.includeForeign, signal });
   const plan = await scan(source, target, { ...options, deletes: options.delete !== undefined, signal });
-  const run = new Run({
-    ...options,
-    concurrency: options.copyConcurrency ?? concurrency,
-    source,
-    target,
-    known: plan.knownBlobs,
-    signal,
-  });
   try {
     if (options.delete !== undefined) {
       assertDeletesAllowed(plan, options.delete.max);
       await assertNothingNeeded(source, target, plan, { concurrency, signal });
       await assertStillThere(source, { signal });
     }
+    const run = new Run({
+      ...options,
+      concurrency: options.copyConcurrency ?? concurrency,
+      source,
+      target,
+      known: plan.knownBlobs,
+      doomed: doomedKeys(plan),
+      signal,
+    });
     if (!(await options.approve(plan))) {
       return { end: { kind: 'declined' }, plan, tally: run.tally, deletesWithheld: false };
     }

@@ -13,7 +13,8 @@ const BATCHES_AT_ONCE = 4;
 /**
  * Deletes what the plan says, in the reverse of the copy order and with a barrier between kinds: a tag goes
  * before its revision, a revision before its layers, a link before its blob. Each key is looked up at the
- * source once more right before: one that is there again is kept. Stops after the first kind of which
+ * source once more right before: one that is there again is kept, and so is one that something published in this
+ * run needs. Stops after the first kind of which
  * something could not be deleted, since what comes next may be needed by it.
  * Returns whether everything was gone through.
  * @throws DriverError STORE_NOT_FOUND when the source is no longer the registry that it was.
@@ -64,6 +65,10 @@ async function stillAbsent(run: Run, keys: string[], concurrency: number): Promi
   const absent = new Set<string>();
   await forEachConcurrently(keys, concurrency, async (key) => {
     try {
+      if (run.needed.has(key)) {
+        run.tally.reappeared += 1;
+        return;
+      }
       if ((await run.source.stat(key, { signal: run.signal })) === undefined) {
         absent.add(key);
         return;

@@ -1,6 +1,7 @@
 import type { ObjectKind } from '../observer.ts';
 import type { KindCounts } from '../counts.ts';
 import type { DigestSet } from '../digest-set.ts';
+import type { KeySum } from '../key-sum.ts';
 import type { Spool } from '../spool.ts';
 import type { RepositorySpool } from './repository-spool.ts';
 
@@ -61,6 +62,8 @@ export interface Plan {
   /** Content at the source and at the target, in objects. */
   sourceObjects: number;
   targetObjects: number;
+  /** The revision links that the listing saw at the source, in a run that deletes. */
+  sourceRevisions: KeySum;
   repositoryTallies: RepositoryTally[];
   notContent: NotContent;
   /** The first foreign keys and folders, for messages; all of them are in the report. */
@@ -74,6 +77,17 @@ export interface Plan {
 
 export function deletionCount(plan: Plan): number {
   return [...plan.deletions.values()].reduce((sum, keys) => sum + keys.length, 0);
+}
+
+/** What others may need of that which a plan deletes: blobs, layer links and revision links. */
+export function doomedKeys({ deletions }: Plan): Set<string> {
+  const doomed = new Set<string>();
+  for (const kind of ['blob-data', 'layer-link', 'revision-link'] as const) {
+    for (const key of deletions.get(kind) ?? []) {
+      doomed.add(key);
+    }
+  }
+  return doomed;
 }
 
 export async function disposePlan(plan: Plan): Promise<void> {

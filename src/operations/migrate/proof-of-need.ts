@@ -13,8 +13,10 @@ import {
 } from '../../layout/paths.ts';
 import { forEachConcurrently } from '../concurrency.ts';
 import { SafetyRefusal } from '../errors.ts';
+import { KeySum } from '../key-sum.ts';
+import { marchShard } from '../march-shard.ts';
 import { readProven } from '../read-proven.ts';
-import type { Plan } from './plan.ts';
+import { doomedKeys, type Plan } from './plan.ts';
 
 /** How many needed objects are named in the refusal. */
 const EXAMPLES = 5;
@@ -23,6 +25,9 @@ const EXAMPLES = 5;
  * Refuses a plan that would delete from the target what the source's own tags and manifests still need.
  * Such a plan means that the source has lost blobs or links, and that the target holds the last copy of them.
  * Reads the manifests that the source retains, and only when there is something to protect.
+ *
+ * A source that deletes and collects garbage while it is listed is no such loss: its tags were listed before, and its
+ * blobs after. What the manifests that stay at the target need is then taken out of the plan, for the next run.
  * @throws SafetyRefusal LISTING_INCOMPLETE, naming what is needed by what.
  */
 export async function assertNothingNeeded(
@@ -31,9 +36,7 @@ export async function assertNothingNeeded(
   plan: Plan,
   { concurrency, signal }: { concurrency: number; signal: AbortSignal | undefined },
 ): Promise<void> {
-  const candidates = new Set(
-    (['blob-data', 'layer-link', 'revision-link'] as const).flatMap((kind) => plan.deletions.get(kind) ?? []),
-  );
+  const candidates = doomedKeys(plan);
   if (candidates.size === 0) {
     return;
   }
@@ -44,6 +47,7 @@ export async function assertNothingNeeded(
     ? [REPOSITORIES_PREFIX]
     : [...repositoriesAtRisk].map((name) => ownPrefix(name));
 
+  const revisions = new KeySum();
   for (const prefix of prefixes) {
     for await (const page of source.list(prefix, { signal })) {
       await forEachConcurrently(page, concurrency, ({ key }) => examine(key));
@@ -56,6 +60,46 @@ export async function assertNothingNeeded(
       { reasons: needed.slice(0, EXAMPLES) },
     );
   }
+  // Links alone are at risk in few repositories, and there the target is always looked at.
+  if (!blobsAtRisk || !revisions.equals(plan.sourceRevisions)) {
+    await keepForTarget();
+  }
+
+  /** Takes out of the plan what a revision needs that stays at the target, and that the source has deleted meanwhile. */
+  async function keepForTarget(): Promise<void> {
+    const kept = new Set<string>();
+    for (const prefix of prefixes) {
+      const shard = { prefix, inSource: true, inTarget: true };
+      for await (const pairs of marchShard(source, target, shard, { signal })) {
+        const staying = pairs.filter((pair) => pair.source === undefined && !candidates.has(pair.key));
+        await forEachConcurrently(staying, concurrency, ({ key }) => keepNeedsOf(key, kept));
+      }
+    }
+    for (const [kind, keys] of kept.size === 0 ? [] : plan.deletions) {
+      plan.deletions.set(
+        kind,
+        keys.filter((key) => !kept.has(key)),
+      );
+    }
+  }
+
+  /** An image that is kept for the sake of its index needs its own layers, too. */
+  async function keepNeedsOf(key: string, kept: Set<string>): Promise<void> {
+    const path = parsePath(key);
+    if (path.kind !== 'revision-link') {
+      return;
+    }
+    const found: string[] = [];
+    await examineRevision(path.repository, path.digest, (need) => {
+      if (candidates.has(need) && !kept.has(need)) {
+        kept.add(need);
+        found.push(need);
+      }
+    });
+    for (const need of found) {
+      await keepNeedsOf(need, kept);
+    }
+  }
 
   async function examine(key: string): Promise<void> {
     const path = parsePath(key);
@@ -66,20 +110,25 @@ export async function assertNothingNeeded(
       }
     }
     if (path.kind === 'revision-link') {
-      await examineRevision(path.repository, path.digest);
+      revisions.add(key);
+      const by = `manifest ${path.repository}@${path.digest}`;
+      await examineRevision(path.repository, path.digest, (need) => protect(need, by));
     }
   }
 
-  async function examineRevision(repository: string, digest: Digest): Promise<void> {
-    const by = `manifest ${repository}@${digest}`;
-    protect(blobDataKey(digest), by);
+  async function examineRevision(
+    repository: string,
+    digest: Digest,
+    needs: (key: string) => void,
+  ): Promise<void> {
+    needs(blobDataKey(digest));
     const manifest = parseManifest(await readManifest(digest));
     for (const { digest: reference, role } of manifest.ok ? references(manifest) : []) {
       if (role === 'child') {
-        protect(revisionLinkKey(repository, reference), by);
+        needs(revisionLinkKey(repository, reference));
       } else {
-        protect(layerLinkKey(repository, reference), by);
-        protect(blobDataKey(await blobBehind(repository, reference)), by);
+        needs(layerLinkKey(repository, reference));
+        needs(blobDataKey(await blobBehind(repository, reference)));
       }
     }
   }

@@ -1,6 +1,6 @@
-import { type Digest, digestParts } from '../../layout/digest.ts';
+import { type Digest, digestFolders, digestParts } from '../../layout/digest.ts';
 import { type Reference, references } from '../../layout/manifest.ts';
-import { layerLinkKey, parsePath, revisionLinkKey, tagCurrentKey } from '../../layout/paths.ts';
+import { blobDataKey, layerLinkKey, parsePath, revisionLinkKey, tagCurrentKey } from '../../layout/paths.ts';
 import { forEachConcurrently } from '../concurrency.ts';
 import {
   brokenLink,
@@ -44,6 +44,8 @@ class RepositoryPublisher {
   readonly #plannedRevisions: Map<string, PlannedCopy>;
   /** Every link that was looked at, so that each is settled once. */
   readonly #links = new Map<string, Promise<LinkState>>();
+  /** The blobs to which layer links lead, where that is not what their names say. */
+  readonly #aliases = new Map<string, Digest>();
 
   constructor(run: Run, plan: RepositoryPlan) {
     this.#run = run;
@@ -103,6 +105,7 @@ class RepositoryPublisher {
         parsePath(key).kind === 'tarsum' || !(await this.#leaveIncomplete(key, brokenLink(link)));
       return isRight ? this.#writeLink(key, link.bytes, planned) : 'incomplete';
     }
+    this.#noteAlias(key, link.digest);
     const blob = await this.#run.ensureBlob(link.digest);
     if (blob === 'failed') {
       await this.#run.holdBack(key, `its blob ${link.digest} could not be copied`);
@@ -125,6 +128,7 @@ class RepositoryPublisher {
       // A client that pushed by SHA-512 left an alias: the link's content is the blob's SHA-256.
       const link = await readSourceLink(this.#run, key, undefined);
       digest = typeof link === 'string' ? digest : link.digest;
+      this.#noteAlias(key, digest);
     }
     if (digest === undefined) {
       return 'published';
@@ -142,7 +146,7 @@ class RepositoryPublisher {
     if (there === 'published') {
       // Who wrote it may have kept no order: other tools do not. A tag relies on all that it needs.
       const needs = await this.#needsOf(key, digest);
-      return typeof needs === 'string' ? needs : this.#publishNeeds(key, needs);
+      return typeof needs === 'string' ? needs : this.#publishNeeds(key, digest, needs);
     }
     const link = await readSourceLink(this.#run, key, planned);
     if (typeof link === 'string') {
@@ -155,7 +159,7 @@ class RepositoryPublisher {
     if (typeof needs === 'string') {
       return needs;
     }
-    const verdict = await this.#publishNeeds(key, needs);
+    const verdict = await this.#publishNeeds(key, digest, needs);
     return verdict === 'published' ? this.#writeLink(key, link.bytes, planned) : verdict;
   }
 
@@ -180,7 +184,7 @@ class RepositoryPublisher {
     return (await this.#leaveIncomplete(key, reason)) ? 'incomplete' : [];
   }
 
-  async #publishNeeds(key: string, needs: Reference[]): Promise<LinkState> {
+  async #publishNeeds(key: string, manifest: Digest, needs: Reference[]): Promise<LinkState> {
     const states = await Promise.all(
       needs.map(async (reference) => ({ reference, state: await this.#stateOf(reference) })),
     );
@@ -193,12 +197,32 @@ class RepositoryPublisher {
       return 'failed';
     }
     const lacking = states.find(({ state, reference }) => state !== 'published' && reference.required);
-    if (lacking === undefined) {
-      return 'published';
+    if (lacking !== undefined) {
+      const { role, digest } = lacking.reference;
+      const reason = `the ${role} ${digest} that it needs is missing or incomplete at the source`;
+      if (await this.#leaveIncomplete(key, reason)) {
+        return 'incomplete';
+      }
     }
-    const { role, digest } = lacking.reference;
-    const reason = `the ${role} ${digest} that it needs is missing or incomplete at the source`;
-    return (await this.#leaveIncomplete(key, reason)) ? 'incomplete' : 'published';
+    this.#keepNeeds(manifest, needs);
+    return 'published';
+  }
+
+  /** What was pushed again since the plan, and is published, may be gone from the source by the time of the deletes. */
+  #keepNeeds(manifest: Digest, needs: readonly Reference[]): void {
+    const { repository } = this.#plan;
+    this.#run.need(blobDataKey(manifest));
+    for (const { role, digest } of this.#run.hasDoomed ? needs : []) {
+      const key = role === 'child' ? revisionLinkKey(repository, digest) : layerLinkKey(repository, digest);
+      this.#run.need(key);
+      this.#run.need(blobDataKey(this.#aliases.get(key) ?? digest));
+    }
+  }
+
+  #noteAlias(key: string, digest: Digest | undefined): void {
+    if (digest !== undefined && this.#run.hasDoomed && !key.endsWith(`${digestFolders(digest)}/link`)) {
+      this.#aliases.set(key, digest);
+    }
   }
 
   #stateOf({ role, digest }: Reference): Promise<LinkState> {
@@ -289,6 +313,7 @@ class RepositoryPublisher {
         return { ...withheld, isBroken: true };
       }
     }
+    this.#run.need(revisionLinkKey(this.#plan.repository, link.digest));
     return { link, isAtTarget, isBroken: false };
   }
 

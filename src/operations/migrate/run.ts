@@ -47,7 +47,7 @@ export interface Tally {
   /** Layer links without a blob and tag index links without a revision: harmless, copied as they are. */
   dangling: number;
   deleted: KindCounts;
-  /** Wanted in the plan, but found at the source again when they were to be deleted. */
+  /** Wanted in the plan, but found at the source again when they were to be deleted, or published with since. */
   reappeared: number;
 }
 
@@ -77,6 +77,9 @@ export class Run {
   /** Decides everything as a run does, and writes nothing. */
   readonly dryRun: boolean;
   readonly observer: Observer;
+  /** Of what the plan deletes, that which something published in this run needs. It stays, whatever the source says by then. */
+  readonly needed = new Set<string>();
+  readonly #doomed: ReadonlySet<string>;
   readonly #large = pLimit(LARGE_AT_ONCE);
   readonly #streamed = pLimit(STREAMED_AT_ONCE);
   readonly #known: DigestSet;
@@ -89,6 +92,8 @@ export class Run {
     source: Driver;
     target: Driver;
     known: DigestSet;
+    /** What the plan deletes and others may need: see `doomedKeys`. */
+    doomed: ReadonlySet<string>;
     concurrency: number;
     includeIncomplete: boolean;
     dryRun: boolean;
@@ -98,6 +103,7 @@ export class Run {
     this.source = options.source;
     this.target = options.target;
     this.#known = options.known;
+    this.#doomed = options.doomed;
     this.limit = pLimit(options.concurrency);
     this.includeIncomplete = options.includeIncomplete;
     this.dryRun = options.dryRun;
@@ -111,6 +117,18 @@ export class Run {
   /** The error that made the run stop by itself, if one did. */
   get stoppedBy(): unknown {
     return this.#stop.signal.aborted ? this.#stop.signal.reason : undefined;
+  }
+
+  /** Whether the plan deletes anything that could be needed. */
+  get hasDoomed(): boolean {
+    return this.#doomed.size > 0;
+  }
+
+  /** Says that something published in this run needs this key at the target. */
+  need(key: string): void {
+    if (this.#doomed.has(key)) {
+      this.needed.add(key);
+    }
   }
 
   /** Runs the copy of one object and settles what came of it. A copy that takes long tells of its bytes meanwhile. */

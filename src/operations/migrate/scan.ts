@@ -8,6 +8,7 @@ import { sameContent } from '../compare.ts';
 import { forEachConcurrently } from '../concurrency.ts';
 import { addCount } from '../counts.ts';
 import { DigestSet } from '../digest-set.ts';
+import { KeySum } from '../key-sum.ts';
 import type { Pair } from '../march.ts';
 import { marchShard } from '../march-shard.ts';
 import type { Observer } from '../observer.ts';
@@ -205,6 +206,9 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
     if (path.kind === 'layer-link' || path.kind === 'revision-link') {
       selected?.add(path.digest);
     }
+    if (options.deletes && path.kind === 'revision-link') {
+      plan.sourceRevisions.add(pair.key);
+    }
     const reason = copyReason(left, right, contentDiffers);
     if (reason === undefined) {
       addCount(plan.equal, path.kind, left.sizeBytes);
@@ -381,6 +385,7 @@ function emptyPlan(isSelection: boolean): Plan {
     equal: {},
     sourceObjects: 0,
     targetObjects: 0,
+    sourceRevisions: new KeySum(),
     repositoryTallies: [],
     notContent: { source: {}, target: {} },
     foreignSamples: [],
