@@ -4,6 +4,7 @@ import { sampleRegistry } from '../../fixtures/sample-registry.ts';
 import { fillLines } from '../../src/cli/fill.ts';
 import { presentDoctor } from '../../src/cli/present-doctor.ts';
 import { presentPlan, presentResult } from '../../src/cli/present-migrate.ts';
+import { presentUsage } from '../../src/cli/present-usage.ts';
 import { DriverError } from '../../src/drivers/errors.ts';
 import { openMemory } from '../../src/drivers/memory.ts';
 import type { MigrateEnd } from '../../src/operations/migrate.ts';
@@ -87,6 +88,40 @@ describe('80 columns are enough', () => {
       { durationMs: 1, retries: 0, dryRun: false },
     );
     expect(first).toContain(error.message);
+  });
+
+  test('for what takes the space in a huge registry', () => {
+    const sum = { blobs: 123_456_789, bytes: 2 ** 52 };
+    const repositories = Array.from({ length: 3 }, (_, number) => ({
+      repository: `group/project-${number}`,
+      tags: 1_234_567,
+      manifests: 1_234_567,
+      layers: 12_345_678,
+      linkedBytes: 2 ** 51,
+      onlyHereBytes: 2 ** 50 - 1,
+      dangling: 1_234_567,
+      uploads: huge,
+    }));
+    const result = {
+      repositories,
+      counts: { 'blob-data': huge, upload: huge },
+      blobs: { unlinked: sum, linkedOnce: sum, shared: sum },
+      isInDatabase: false,
+      foreignFolders: ['docker/registry/old/'],
+      unread: [{ key: 'docker/registry/v2/repositories/a/', message: 'may not be listed' }],
+      tooManyBlobs: true,
+    };
+    const facts = {
+      location: 's3://registry-of-a-company/root',
+      durationMs: 12_345_678,
+      retries: 1234,
+      order: 'size',
+      limit: 2,
+    } as const;
+    expect(tooWide(presentUsage(result, facts))).toEqual([]);
+    expect(
+      tooWide(presentUsage({ ...result, repositories: [], isInDatabase: true, unread: [] }, facts)),
+    ).toEqual([]);
   });
 
   test('for what doctor finds, and what to do is below it', () => {

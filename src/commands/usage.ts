@@ -1,0 +1,97 @@
+import * as Flags from '@oclif/core/flags';
+import { BaseCommand } from '../cli/base-command.ts';
+import { exitCodes } from '../cli/exit-codes.ts';
+import { concurrencyFlag, maxRequestsPerSecondFlag, reportFlag, storeArgument } from '../cli/flags.ts';
+import { presentUsage, sortUsage, usageJson, usageOrders } from '../cli/present-usage.ts';
+import { openReport } from '../cli/report.ts';
+import { openLimitedStore, withStores } from '../cli/stores.ts';
+import { usage } from '../operations/usage.ts';
+
+const REPOSITORIES_SHOWN = 20;
+
+export default class Usage extends BaseCommand {
+  static override summary = "Show what takes the space in a registry's storage, by kind and by repository.";
+
+  static override description = [
+    'Lists the store once and counts objects and bytes by kind; and for each repository its tags, manifests and layers, the bytes of the blobs that it links, and how much of that no other repository links. Reads no manifest and writes nothing.',
+    'What only one repository links is what its removal could free. It is not what garbage collection would free now: links outlive the tags and manifests they were made for. `regtool check` finds blobs that no manifest needs.',
+    'Exit codes: 0 counted; 2 wrong usage; 4 a part could not be read, so numbers are too low; 5 the store could not be reached or refused; 6 not a registry; 130 interrupted.',
+  ].join('\n\n');
+
+  static override examples = [
+    {
+      description: 'The 20 repositories that link most',
+      command: '<%= config.bin %> usage /var/opt/gitlab/gitlab-rails/shared/registry',
+    },
+    {
+      description: 'All of them, by what is theirs alone, and a line of JSON for each in a file',
+      command:
+        '<%= config.bin %> usage "s3://my-bucket?region=eu-central-1" --sort only-here --limit 0 --report usage.ndjson',
+    },
+  ];
+
+  static override args = { store: storeArgument('The store to count.') };
+
+  static override flags = {
+    sort: Flags.option({
+      summary: 'Sort repositories by what they link, by what only they link, by tags, or by name.',
+      helpGroup: 'OUTPUT',
+      default: 'size' as const,
+      options: usageOrders,
+    })(),
+    limit: Flags.integer({
+      summary: 'How many repositories are shown; 0 for all.',
+      helpGroup: 'OUTPUT',
+      helpValue: 'N',
+      default: REPOSITORIES_SHOWN,
+      min: 0,
+    }),
+    concurrency: concurrencyFlag(),
+    'max-requests-per-second': maxRequestsPerSecondFlag(),
+    report: reportFlag(),
+  };
+
+  override async run(): Promise<ReturnType<typeof usageJson>> {
+    const { args, flags } = await this.parse(Usage);
+    const startedAtMs = performance.now();
+    let retries = 0;
+    const report = await openReport(flags.report);
+    this.openProgress(flags);
+    const opening = openLimitedStore(args.store, {
+      concurrency: flags.concurrency,
+      maxRequestsPerSecond: flags['max-requests-per-second'],
+      onNotice: (sentence: string) => {
+        this.logToStderr(sentence);
+      },
+      onRetry: () => {
+        retries += 1;
+      },
+    });
+    try {
+      return await withStores([opening], async (store) => {
+        if (store === undefined) {
+          throw new TypeError('One store was to be opened.');
+        }
+        const { concurrency, sort: order, limit } = flags;
+        const result = await usage(store, {
+          concurrency,
+          signal: this.signal,
+          observer: this.observer(),
+        });
+        for (const repository of sortUsage(result.repositories, order)) {
+          await report.write({ type: 'repository', ...repository });
+        }
+        for (const part of result.unread) {
+          await report.write({ type: 'unread', ...part });
+        }
+        const durationMs = performance.now() - startedAtMs;
+        const facts = { location: store.location, durationMs, retries, order, limit };
+        this.log(presentUsage(result, facts).join('\n'));
+        const json = usageJson(result, facts);
+        return this.finish(json.complete ? exitCodes.done : exitCodes.partial, json);
+      });
+    } finally {
+      await report.close();
+    }
+  }
+}
