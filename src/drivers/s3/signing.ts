@@ -1,4 +1,5 @@
 import { createHmac, hash } from 'node:crypto';
+import { openHmac } from '../hmac.ts';
 import type { S3Credentials } from './connection.ts';
 
 export interface RequestToSign {
@@ -35,7 +36,7 @@ export function openSigner(region: string) {
     if (key === undefined || key.secretAccessKey !== secretAccessKey || !date.startsWith(key.day)) {
       const day = date.slice(0, 8);
       const scope = `${day}/${region}/s3/aws4_request`;
-      key = { day, scope, secretAccessKey, hmac: openHmac(deriveKey(day, region, secretAccessKey)) };
+      key = { day, scope, secretAccessKey, hmac: openHmac(deriveKey(day, region, secretAccessKey), 'hex') };
     }
     const headers = [...request.headers, 'x-amz-content-sha256', request.payloadSha256, 'x-amz-date', date];
     if (sessionToken !== undefined) {
@@ -88,38 +89,6 @@ function deriveKey(day: string, region: string, secretAccessKey: string): Buffer
     (bytes, part) => createHmac('sha256', bytes).update(part).digest(),
     Buffer.from(`AWS4${secretAccessKey}`),
   );
-}
-
-const BLOCK_BYTES = 64;
-const DIGEST_BYTES = 32;
-
-/**
- * HMAC-SHA256 in hex of texts with one key (RFC 2104), as two plain hashes: Node's `createHmac` makes an object
- * for each text, which takes twice as long and leaves it to be collected.
- * @param key of at most a block.
- */
-function openHmac(key: Uint8Array): (text: string) => string {
-  let inner = padded(key, 0x36, 1024);
-  const outer = padded(key, 0x5c, DIGEST_BYTES);
-  return (text) => {
-    // No character takes more than three bytes for each of its code units.
-    if (text.length * 3 > inner.byteLength - BLOCK_BYTES) {
-      inner = padded(key, 0x36, text.length * 3);
-    }
-    const textBytes = inner.write(text, BLOCK_BYTES);
-    outer.write(hash('sha256', inner.subarray(0, BLOCK_BYTES + textBytes), 'hex'), BLOCK_BYTES, 'hex');
-    return hash('sha256', outer, 'hex');
-  };
-}
-
-/** The key as a block whose bits are mixed with those of a byte, and room behind it. */
-function padded(key: Uint8Array, byte: number, roomBytes: number): Buffer {
-  const block = Buffer.alloc(BLOCK_BYTES + roomBytes);
-  block.fill(byte, 0, BLOCK_BYTES);
-  key.forEach((part, index) => {
-    block[index] = part ^ byte;
-  });
-  return block;
 }
 
 function canonicalRequest(
