@@ -603,4 +603,18 @@ describe('a list of multipart uploads', () => {
   ])('that %s is no list', async (_, body) => {
     expect(await failureOf(uploadsIn(() => body))).toMatchObject({ code: 'BAD_LISTING' });
   });
+
+  it('that goes on and on without an upload is no list', async () => {
+    let pages = 0;
+    const endless = (): string => {
+      pages += 1;
+      return page(next(`root/blobs/${pages}`, 'U1'));
+    };
+    expect(await failureOf(uploadsIn(endless))).toMatchObject({ code: 'BAD_LISTING' });
+  });
+
+  it('that is larger than any can be is not taken in', async () => {
+    const padded = page(`${last}<Padding>${'x'.repeat(65 * 2 ** 20)}</Padding>`);
+    expect(await failureOf(uploadsIn(() => padded))).toMatchObject({ code: 'BAD_LISTING', retryable: false });
+  });
 });

@@ -8,10 +8,10 @@ import { parseRefusal, refusalError } from './refusals.ts';
 import { describeCall, type S3Store } from './store.ts';
 
 /** Ten times what a thousand keys of the greatest length take, each byte of them encoded: what is larger is no page. */
-const MAX_PAGE_BYTES = 64 * 1024 * 1024;
+export const MAX_PAGE_BYTES = 64 * 1024 * 1024;
 
 /** Pages without a single key that a store may send in a row before it is taken to go in circles. */
-const MAX_EMPTY_PAGES = 1000;
+export const MAX_EMPTY_PAGES = 1000;
 
 /** Every object below a prefix, a page at a time. See `Driver.list`. */
 export async function* listObjects(

@@ -1,7 +1,9 @@
 import type { CallOptions, PendingUpload } from '../driver.ts';
 import { DriverError, type DriverErrorDetails, isDriverError } from '../errors.ts';
+import { AnswerTooLarge } from '../exchange.ts';
 import { decodeXmlText, elementText } from '../xml.ts';
 import { toStoredKey } from './keys.ts';
+import { MAX_EMPTY_PAGES, MAX_PAGE_BYTES } from './listing.ts';
 import { abortable, callSdk, describeCall, type S3Store } from './store.ts';
 
 /**
@@ -17,10 +19,10 @@ export async function* listPendingUploads(
   const details = describeCall('listUploads', prefix);
   const { root } = store.options;
   let after: Readonly<Record<string, string>> = {};
+  let emptyPages = 0;
   do {
     const query = { uploads: '', prefix: root + prefix, ...after };
-    const { body } = await store.http.send({ method: 'GET', query, signal }, details);
-    const page = readPage(store, body.toString('utf8'), details);
+    const page = readPage(store, await fetchPage(store, query, details, signal), details);
     const uploads = page.uploads.map(({ key, ...upload }) => {
       if (!key.startsWith(root + prefix)) {
         throw badListing(store, `listed an upload of ${JSON.stringify(key)} under another prefix`, details);
@@ -33,7 +35,8 @@ export async function* listPendingUploads(
     if (page.next === undefined) {
       return;
     }
-    if (JSON.stringify(page.next) === JSON.stringify(after)) {
+    emptyPages = uploads.length === 0 ? emptyPages + 1 : 0;
+    if (JSON.stringify(page.next) === JSON.stringify(after) || emptyPages > MAX_EMPTY_PAGES) {
       throw badListing(store, 'continues the list of multipart uploads where it was before', details);
     }
     after = page.next;
@@ -59,6 +62,22 @@ export async function abortPendingUpload(
     if (!isDriverError(error, 'NOT_FOUND')) {
       throw error;
     }
+  }
+}
+
+async function fetchPage(
+  store: S3Store,
+  query: Readonly<Record<string, string>>,
+  details: DriverErrorDetails,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  try {
+    const { body } = await store.http.send({ method: 'GET', query, signal }, details, MAX_PAGE_BYTES);
+    return body.toString('utf8');
+  } catch (error) {
+    throw error instanceof AnswerTooLarge
+      ? badListing(store, `sent a list of multipart uploads of ${error.sizeBytes} bytes or more`, details)
+      : error;
   }
 }
 
