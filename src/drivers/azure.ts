@@ -36,6 +36,16 @@ export interface AzureOptions extends AzureCredentialOptions {
   listPageSize?: number | undefined;
   /** Connections at once, for the hot path and for the SDK each. Default 64. */
   connections?: number | undefined;
+  timeouts?:
+    | {
+        /** To connect; 10 s by default. */
+        connectMs?: number | undefined;
+        /** Without a single byte from the service while one is expected; 120 s by default. The SDK's answers must be whole by then. */
+        idleMs?: number | undefined;
+        /** The same for what the service does on its own, as copying 5000 MiB; 30 min by default. */
+        serverSideMs?: number | undefined;
+      }
+    | undefined;
   /** Called each time this driver itself tried something again: a block, or a download that broke off. */
   onRetry?: (() => void) | undefined;
 }

@@ -2,8 +2,6 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openAzure, type AzureOptions } from '../../src/drivers/azure.ts';
-import { connect } from '../../src/drivers/azure/connection.ts';
-import { blobCopier } from '../../src/drivers/azure/copy.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { isDriverError, type DriverError } from '../../src/drivers/errors.ts';
 import { listAll, readAll } from './contract.ts';
@@ -309,84 +307,5 @@ describe('deleting where batches are refused', () => {
       request.resume().on('end', () => response.writeHead(503).end());
     });
     expect((await failureOf(driver.delete(['a', 'b']))).code).toBe('RATE_LIMITED');
-  });
-});
-
-describe('copying in Azure itself', () => {
-  const source = {
-    identity: { service: 'azure:x', container: 'other', root: '/' },
-    key: 'docker/a b',
-    etag: '0x5',
-  };
-
-  async function copyAt(listener: RequestListener, sizeBytes: number, maxPutBytes?: number): Promise<void> {
-    const connection = await connect({
-      container: 'container',
-      location: 'azure://container',
-      serviceUrl: await serve(listener),
-      accountName: 'account',
-      accountKey,
-      connections: 4,
-    });
-    try {
-      await blobCopier(connection, maxPutBytes)({ ...source, sizeBytes }, 'docker/b', {
-        operation: 'copyFrom',
-      });
-    } finally {
-      connection.close();
-    }
-  }
-
-  it('is one Put Blob From URL, signed for the source, and only of the version that was listed', async () => {
-    const seen: IncomingMessage[] = [];
-    await copyAt((request, response) => {
-      seen.push(request);
-      response.writeHead(201, { etag: '"0x9"' }).end();
-    }, 1000);
-    expect(seen.length).toBe(1);
-    const headers = seen[0]?.headers ?? {};
-    expect(seen[0]?.url).toBe('/account/container/docker/b');
-    expect(headers['x-ms-blob-type']).toBe('BlockBlob');
-    expect(headers['x-ms-source-if-match']).toBe('"0x5"');
-    const from = new URL(String(headers['x-ms-copy-source']));
-    expect(from.pathname).toBe('/account/other//docker/a%20b');
-    expect([from.searchParams.get('sp'), from.searchParams.get('sr')]).toEqual(['r', 'c']);
-  });
-
-  it('stages blocks of what is too large for one request, and commits them if the source is unchanged', async () => {
-    const seen: string[] = [];
-    await copyAt(
-      (request, response) => {
-        const query = new URL(request.url ?? '', 'http://x').searchParams;
-        const range = request.headers['x-ms-source-range'];
-        const condition = request.headers['if-match'];
-        seen.push([request.method, query.get('comp'), range, condition].filter(Boolean).join(' '));
-        request.resume().on('end', () => {
-          response.writeHead(request.method === 'HEAD' ? 200 : 201, { etag: '"0x5"' }).end();
-        });
-      },
-      300 * 1024 * 1024,
-      1000,
-    );
-    expect(seen).toEqual([
-      'PUT block bytes=0-268435455',
-      'PUT block bytes=268435456-314572799',
-      'HEAD "0x5"',
-      'PUT blocklist',
-    ]);
-  });
-
-  it('commits nothing when the source changed in the meantime', async () => {
-    const seen: (string | null)[] = [];
-    const copying = copyAt(
-      (request, response) => {
-        seen.push(new URL(request.url ?? '', 'http://x').searchParams.get('comp'));
-        request.resume().on('end', () => response.writeHead(request.method === 'HEAD' ? 412 : 201).end());
-      },
-      300 * 1024 * 1024,
-      1000,
-    );
-    expect((await failureOf(copying)).code).toBe('PRECONDITION_FAILED');
-    expect(seen).not.toContain('blocklist');
   });
 });

@@ -49,7 +49,7 @@ function signedHere(accountName: string, accountKey: string, { method, url, head
   return openSharedKeySigner(
     accountName,
     accountKey,
-  )({ method, path: url.pathname, query, headers: unsigned });
+  )({ method, path: url.pathname, query, headers: Object.entries(unsigned).flat() });
 }
 
 const anyAccount = fc.stringMatching(/^[a-z0-9]{3,24}$/u);

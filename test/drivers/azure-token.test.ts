@@ -175,6 +175,7 @@ describe('a request with a token', () => {
       container: 'registry',
       authorization: { kind: 'token', tokens: openTokenSource(identity) },
       connections: 4,
+      timeouts: { connectMs: 10_000, idleMs: 10_000 },
     });
     requests = openRequests(http, 'registry');
     ({ close } = http);

@@ -7,7 +7,7 @@ import {
   type AzureIdentity,
 } from './credentials.ts';
 import { azureError, type AzurePlace } from './errors.ts';
-import { openAzureHttp, type AzureAuthorization, type AzureHttp } from './http.ts';
+import { openAzureHttp, type AzureAuthorization, type AzureHttp, type AzureTimeouts } from './http.ts';
 import { openSdk, type AzureSdk, type AzureSdkOptions } from './sdk.ts';
 import { openSharedKeySigner } from './shared-key.ts';
 import { openTokenSource } from './token.ts';
@@ -24,23 +24,33 @@ export interface AzureConnection {
 export interface AzureConnectionOptions extends AzureCredentialOptions {
   /** At most, of the hot path and of the SDK each. */
   connections: number;
+  /** What is left out is as `AzureOptions` says. */
+  timeouts?: { [name in keyof AzureTimeouts]?: number | undefined } | undefined;
 }
 
 /** Prepares to reach one container. Sends nothing. */
 export async function connect(options: AzureConnectionOptions): Promise<AzureConnection> {
   const { container, location, connections } = options;
+  const { connectMs = 10_000, idleMs = 120_000, serverSideMs = 1_800_000 } = options.timeouts ?? {};
+  const timeouts = { connectMs, idleMs, serverSideMs };
   requireContainerName(container, location);
   const access = chooseAccess(options);
   const { serviceUrl } = access;
   const url = new URL(serviceUrl);
   const place = { host: `${url.host}${url.pathname}`.replace(/\/$/u, '').toLowerCase(), container, location };
   const { authorization, identity } = await prepareCredential(access, place);
-  const http = openAzureHttp({ serviceUrl, container, authorization, connections });
+  const http = openAzureHttp({
+    serviceUrl,
+    container,
+    authorization,
+    connections,
+    timeouts,
+  });
   let opening: Promise<AzureSdk> | undefined;
   return {
     place,
     http,
-    sdk: () => (opening ??= openSdk({ access, place, identity, connections })),
+    sdk: () => (opening ??= openSdk({ access, place, identity, connections, timeouts })),
     close() {
       http.close();
       void opening?.then((sdk) => sdk.close());

@@ -3,7 +3,8 @@ import { throwIfAborted } from '../body.ts';
 import type { CopySource } from '../driver.ts';
 import { DriverError } from '../errors.ts';
 import type { AzureCopySource } from './sdk.ts';
-import { azureError, statusOf, type AzureCall } from './errors.ts';
+import { azureError, statusOf, type AzureCall, type AzurePlace } from './errors.ts';
+import { refusalInSpiteOfStatus } from './http.ts';
 import { blockIds, commitBlocks } from './blocks.ts';
 import type { AzureConnection } from './connection.ts';
 import { openRequests, withSignal } from './requests.ts';
@@ -21,7 +22,8 @@ const copyBlockBytes = 256 * mebibyte;
  * - by Put Blob From URL, which takes sources of any blob type;
  * - above 5000 MiB by blocks (Put Block From URL), committed together after the source proved unchanged;
  * - where Put Blob From URL is unknown (Azurite), by Copy Blob From URL, up to 256 MiB.
- * The asynchronous Copy Blob is not used: while it is pending or after it failed, readers see the target incomplete.
+ * The asynchronous Copy Blob is not used: while it is pending or after it failed, readers see the target incomplete. A
+ * service that makes one of a request for the synchronous one is told to end it, and the bytes have to go through here.
  */
 export function blobCopier(
   { sdk, place, http }: Pick<AzureConnection, 'sdk' | 'place' | 'http'>,
@@ -52,7 +54,7 @@ export function blobCopier(
           hasPutFromUrl = false;
         }
       }
-      await copyFromUrl(source, from, target, call.signal);
+      await copyFromUrl(source, from, target, place, call);
     };
     await replacingOtherTypes({ sdk, place }, name, call, copy, async () => {});
   };
@@ -72,10 +74,12 @@ export function blobCopier(
       ids.push(id);
       const count = Math.min(copyBlockBytes, source.sizeBytes - offset);
       // One after another: the service moves the bytes, and many such copies run side by side.
-      await target.stageBlockFromURL(id, from.url, offset, count, {
-        ...authorization(from.authorization),
-        ...withSignal(call.signal),
-      });
+      requireNoError(
+        await target.stageBlockFromURL(id, from.url, offset, count, {
+          ...authorization(from.authorization),
+          ...withSignal(call.signal),
+        }),
+      );
     }
     // The SDK offers no source condition for Put Block From URL, so the source is asked for once all was copied:
     // its ETag is still the one of the listing, so it never changed meanwhile.
@@ -96,18 +100,21 @@ async function putFromUrl(
   target: BlockBlobClient,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  await target.syncUploadFromURL(from.url, {
-    sourceConditions: { ifMatch: `"${source.etag}"` },
-    ...authorization(from.authorization),
-    ...withSignal(signal),
-  });
+  requireNoError(
+    await target.syncUploadFromURL(from.url, {
+      sourceConditions: { ifMatch: `"${source.etag}"` },
+      ...authorization(from.authorization),
+      ...withSignal(signal),
+    }),
+  );
 }
 
 async function copyFromUrl(
   source: CopySource,
   from: AzureCopySource,
   target: BlockBlobClient,
-  signal: AbortSignal | undefined,
+  place: AzurePlace,
+  call: AzureCall,
 ): Promise<void> {
   if (source.sizeBytes > maxCopyFromUrlBytes) {
     throw new DriverError(
@@ -116,11 +123,62 @@ async function copyFromUrl(
       { driver: 'azure', operation: 'copyFrom', key: source.key },
     );
   }
-  await target.syncCopyFromURL(from.url, {
+  const copied = await target.syncCopyFromURL(from.url, {
     sourceConditions: { ifMatch: `"${source.etag}"` },
     ...authorization(from.authorization),
-    ...withSignal(signal),
+    ...withSignal(call.signal),
   });
+  requireNoError(copied);
+  const { copyId } = copied;
+  // `copyStatus` is no use: the SDK knows success only, and says so whatever the header holds.
+  const state = copied._response.headers.get('x-ms-copy-status');
+  if (state === 'success') {
+    return;
+  }
+  const details = { driver: 'azure', operation: 'copyFrom', key: source.key };
+  if (state !== 'pending' || copyId === undefined) {
+    throw new DriverError(
+      'UNAVAILABLE',
+      `${place.host} accepted the copy of ${source.key}, and then said of it: ${state ?? 'nothing'}.`,
+      details,
+    );
+  }
+  await endCopy(target, copyId, place, call);
+  throw new DriverError(
+    'UNSUPPORTED',
+    `${place.host} copies ${source.key} in the background only, where readers would see it incomplete.`,
+    details,
+  );
+}
+
+/** Ends a copy in the background. One that has ended by now, in whatever way, is as good: the blob is written anew. */
+async function endCopy(
+  target: BlockBlobClient,
+  copyId: string,
+  place: AzurePlace,
+  call: AzureCall,
+): Promise<void> {
+  try {
+    await target.abortCopyFromURL(copyId, withSignal(call.signal));
+  } catch (error) {
+    const failure = azureError(error, place, call);
+    if (statusOf(failure) !== 409) {
+      throw failure;
+    }
+  }
+}
+
+/**
+ * What is done has no body (REST reference, "Put Blob From URL", "Put Block From URL", "Copy Blob From URL"). An error
+ * document behind a status of success is that error.
+ * @throws AzureRefusal
+ */
+function requireNoError({ _response }: { _response: object }): void {
+  // It is there for every answer that is not streamed, and only missing in the SDK's types.
+  const text: unknown = 'bodyAsText' in _response ? _response.bodyAsText : undefined;
+  if (typeof text === 'string' && text.includes('<Error')) {
+    throw refusalInSpiteOfStatus(text);
+  }
 }
 
 function authorization(value: HttpAuthorization | undefined): { sourceAuthorization?: HttpAuthorization } {

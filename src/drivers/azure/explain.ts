@@ -27,6 +27,9 @@ const networkCodes = new Set([
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
 ]);
 
+/** Of an answer that this driver itself does not believe: the store received other bytes than were sent. */
+export const otherBytesReceived = 'OtherBytesReceived';
+
 /** What a failure means to an operator. `retryable` is left out where the code decides. */
 export interface Explanation {
   code: DriverErrorCode;
@@ -130,6 +133,11 @@ function explainCode(failure: AzureFailure, place: AzurePlace, call: AzureCall):
       };
     case 'Md5Mismatch':
       return damagedInTransit(object, answer);
+    case otherBytesReceived:
+      return {
+        code: 'UNAVAILABLE',
+        sentence: `${host} received other bytes of ${object} than were sent, and took them ${answer}: run again, and check what stands between.`,
+      };
     case 'InvalidOperation':
       // Azurite's answer to a wrong Content-MD5.
       return /md5/iu.test(failure.message) ? damagedInTransit(object, answer) : undefined;

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { Pool, ProxyAgent, type Dispatcher } from 'undici';
+import { exchange, type WholeAnswer } from '../exchange.ts';
 import { allowManyListeners } from '../interruptible.ts';
 import { readErrorText } from '../refused-answer.ts';
 import { SLICE_BYTES, slices } from '../slices.ts';
@@ -22,15 +23,16 @@ export interface AzureRequest {
   name?: string;
   /** Names in lower case; values as they are meant. */
   query?: readonly (readonly [name: string, value: string])[];
-  /** Names in lower case. */
-  headers?: Readonly<Record<string, string>>;
+  /** Names in lower case and values in turn. */
+  headers?: readonly string[];
   body?: Uint8Array;
   /** The statuses that mean success. Any other is a refusal: a proxy's sign-in page comes with 200, too. */
   expects: readonly number[];
   signal?: AbortSignal | undefined;
 }
 
-export type AzureAnswer = Dispatcher.ResponseData;
+/** An answer whose body its reader consumes. */
+export type AzureStream = Dispatcher.ResponseData;
 
 /** How requests prove who sends them. */
 export type AzureAuthorization =
@@ -45,21 +47,33 @@ export interface AzureHttpOptions {
   container: string;
   authorization: AzureAuthorization;
   connections: number;
+  timeouts: Pick<AzureTimeouts, 'connectMs' | 'idleMs'>;
+}
+
+/** How long to wait before a request has failed. */
+export interface AzureTimeouts {
+  connectMs: number;
+  /** Until the answer's headers are there, and between two parts of its body; in the SDK, for the whole answer. */
+  idleMs: number;
+  /** For what the service does on its own, as copying 5000 MiB, and answers when it is done. */
+  serverSideMs: number;
 }
 
 /** The hot path: requests through undici, without the SDK. Never repeats what failed; what wraps the driver does. */
 export interface AzureHttp {
   /**
+   * Sends one request and takes in the whole answer.
+   * @param maxBytes how much of a body an answer with a status of success may hold.
+   * @throws AzureRefusal for a status that is not expected; AnswerTooLarge; whatever undici or the identity throws.
+   */
+  send(request: AzureRequest, maxBytes: number): Promise<WholeAnswer>;
+  /**
    * Sends one request and returns the answer once its headers are there. The caller consumes the body.
    * @throws AzureRefusal for a status that is not expected; whatever undici or the identity throws.
    */
-  send(request: AzureRequest): Promise<AzureAnswer>;
+  open(request: AzureRequest): Promise<AzureStream>;
   close(): void;
 }
-
-const connectTimeoutMs = 10_000;
-/** Until the answer's headers are there, and between two parts of its body. */
-const idleTimeoutMs = 120_000;
 
 /**
  * Opens connections to a container; nothing is connected before the first request.
@@ -67,67 +81,89 @@ const idleTimeoutMs = 120_000;
  * What it is for: a `migrate` of 6,600 small objects to a server that answers at once takes a third of the CPU time that
  * it took with the SDK, one PUT, GET or HEAD a fifth, and the 220 ms to load the SDK fall away.
  */
-export function openAzureHttp({
-  serviceUrl,
-  container,
-  authorization,
-  connections,
-}: AzureHttpOptions): AzureHttp {
-  const { origin, pathname, hostname } = new URL(serviceUrl);
+export function openAzureHttp(options: AzureHttpOptions): AzureHttp {
+  const { serviceUrl, container, authorization } = options;
+  const { origin, pathname } = new URL(serviceUrl);
   const containerPath = `${pathname.replace(/\/$/u, '')}/${container}`;
-  const dispatcher = openDispatcher(origin, hostname, connections);
+  const dispatcher = openDispatcher(options);
   const sasToken = authorization.kind === 'sas' ? asQuery(authorization.sasToken) : '';
 
-  async function send(request: AzureRequest): Promise<AzureAnswer> {
-    if (authorization.kind !== 'token') {
-      return accepted(request, await sendOnce(request, undefined));
-    }
-    const { tokens } = authorization;
-    const token = tokens.current();
-    const sent = typeof token === 'string' ? token : await token;
-    const answer = await sendOnce(request, sent);
-    try {
-      return await accepted(request, answer);
-    } catch (error) {
-      const isRefused = error instanceof AzureRefusal && error.failure.status === 401;
-      if (!isRefused || !(await tokens.replace(sent, headerOf(answer, 'www-authenticate')))) {
-        throw error;
-      }
-    }
-    return accepted(request, await sendOnce(request, await tokens.current()));
+  async function send(request: AzureRequest, maxBytes: number): Promise<WholeAnswer> {
+    const limits = { signal: request.signal, maxBytes };
+    return granted(
+      request,
+      (token) => exchange(dispatcher, prepare(request, token), limits),
+      ({ body }) => body.toString('utf8'),
+    );
   }
 
-  async function sendOnce(request: AzureRequest, token: string | undefined): Promise<AzureAnswer> {
-    const { method, name, query = noQuery, body, signal } = request;
-    const path = name === undefined ? containerPath : `${containerPath}/${encodeName(name)}`;
-    const headers: Record<string, string> = { 'x-ms-version': serviceVersion, ...request.headers };
-    if (body !== undefined) {
-      headers['content-length'] = String(body.byteLength);
-    }
-    if (authorization.kind === 'key') {
-      headers['x-ms-date'] = httpDate();
-      headers['authorization'] = authorization.sign({ method, path, query, headers });
-    } else if (token !== undefined) {
-      headers['authorization'] = `Bearer ${token}`;
-    }
+  async function open(request: AzureRequest): Promise<AzureStream> {
+    const { signal } = request;
     if (signal !== undefined) {
-      signal.throwIfAborted();
       allowManyListeners(signal);
     }
-    return dispatcher.request({
+    return granted(
+      request,
+      (token) =>
+        dispatcher.request({ ...prepare(request, token), ...(signal === undefined ? {} : { signal }) }),
+      ({ body }) => readErrorText(body as AsyncIterable<Uint8Array>),
+    );
+  }
+
+  /** Asks, and once more where the service wants another token. */
+  async function granted<A extends Pick<WholeAnswer, 'statusCode' | 'headers'>>(
+    { expects }: AzureRequest,
+    ask: (token: string | undefined) => Promise<A>,
+    textOf: (answer: A) => string | Promise<string>,
+  ): Promise<A> {
+    const tokens = authorization.kind === 'token' ? authorization.tokens : undefined;
+    const current = tokens?.current();
+    const token = current instanceof Promise ? await current : current;
+    let answer = await ask(token);
+    if (expects.includes(answer.statusCode)) {
+      return answer;
+    }
+    let refusal = refusalOf(answer, await textOf(answer));
+    const challenge = headerOf(answer, 'www-authenticate');
+    if (answer.statusCode === 401 && token !== undefined && (await tokens?.replace(token, challenge))) {
+      answer = await ask(await tokens?.current());
+      if (expects.includes(answer.statusCode)) {
+        return answer;
+      }
+      refusal = refusalOf(answer, await textOf(answer));
+    }
+    throw refusal;
+  }
+
+  /** A request as undici takes it. */
+  function prepare(request: AzureRequest, token: string | undefined): Dispatcher.DispatchOptions {
+    const { method, name, query = noQuery, body, signal } = request;
+    signal?.throwIfAborted();
+    const path = name === undefined ? containerPath : `${containerPath}/${encodeName(name)}`;
+    const headers = [...(request.headers ?? noHeaders), 'x-ms-version', serviceVersion];
+    if (body !== undefined) {
+      headers.push('content-length', String(body.byteLength));
+    }
+    if (authorization.kind === 'key') {
+      headers.push('x-ms-date', httpDate());
+      headers.push('authorization', authorization.sign({ method, path, query, headers }));
+    } else if (token !== undefined) {
+      headers.push('authorization', `Bearer ${token}`);
+    }
+    return {
       origin,
       method,
       path: withQuery(path, query, sasToken),
       headers,
       body: asSent(body),
-      ...(signal === undefined ? {} : { signal }),
       // undici closes a connection after HEAD, for servers that send a body all the same; Azure does not.
-      ...(method === 'HEAD' ? { reset: false } : {}),
-    });
+      ...(method === 'HEAD' ? { reset: false } : undefined),
+    };
   }
 
   return {
     send,
+    open,
     close() {
       // What is still in flight ends with an error there; nobody waits for this.
       void dispatcher.destroy();
@@ -143,16 +179,23 @@ function asSent(body: Uint8Array | undefined): Uint8Array | null {
 }
 
 /** A header of an answer, the first where it comes more than once. */
-export function headerOf({ headers }: Pick<AzureAnswer, 'headers'>, name: string): string | undefined {
+export function headerOf({ headers }: Pick<WholeAnswer, 'headers'>, name: string): string | undefined {
   const value = headers[name];
   return Array.isArray(value) ? value[0] : value;
 }
 
-function openDispatcher(origin: string, hostname: string, connections: number): Dispatcher {
-  const settings = { connections, pipelining: 1, headersTimeout: idleTimeoutMs, bodyTimeout: idleTimeoutMs };
+function openDispatcher(options: AzureHttpOptions): Dispatcher {
+  const { serviceUrl, connections, timeouts } = options;
+  const { origin, hostname } = new URL(serviceUrl);
+  const settings = {
+    connections,
+    pipelining: 1,
+    headersTimeout: timeouts.idleMs,
+    bodyTimeout: timeouts.idleMs,
+  };
   const proxy = proxyFor(hostname);
   return proxy === undefined
-    ? new Pool(origin, { ...settings, connect: { timeout: connectTimeoutMs } })
+    ? new Pool(origin, { ...settings, connect: { timeout: timeouts.connectMs } })
     : new ProxyAgent({
         ...settings,
         uri: proxy,
@@ -161,30 +204,36 @@ function openDispatcher(origin: string, hostname: string, connections: number): 
       });
 }
 
-async function accepted({ expects }: AzureRequest, answer: AzureAnswer): Promise<AzureAnswer> {
-  if (expects.includes(answer.statusCode)) {
-    return answer;
-  }
+/** What a status that is not expected says. */
+function refusalOf(answer: Pick<WholeAnswer, 'statusCode' | 'headers'>, text: string): AzureRefusal {
   const { statusCode } = answer;
-  // HEAD is refused without a body, and the header holds what the body's Code does.
-  const text = await readErrorText(answer.body as AsyncIterable<Uint8Array>);
   const message = decodeXmlText(elementText(text, 'Message') ?? '');
-  throw new AzureRefusal({
+  return new AzureRefusal({
     status: statusCode,
+    // HEAD is refused without a body, and the header holds what the body's Code does.
     code: headerOf(answer, 'x-ms-error-code') ?? elementText(text, 'Code'),
     message: message || (STATUS_CODES[statusCode] ?? 'no reason given'),
     header: (name) => headerOf(answer, name),
   });
 }
 
-const noQuery: readonly (readonly [string, string])[] = [];
+/** What an error document says that came with a status of success: as much as one with 500, which may be repeated. */
+export function refusalInSpiteOfStatus(text: string): AzureRefusal {
+  return refusalOf({ statusCode: 500, headers: {} }, text);
+}
 
-function withQuery(path: string, query: AzureRequest['query'] = noQuery, sasToken: string): string {
+const noQuery: readonly (readonly [string, string])[] = [];
+const noHeaders: readonly string[] = [];
+
+function withQuery(path: string, query: readonly (readonly [string, string])[], sasToken: string): string {
+  if (query.length === 0) {
+    return sasToken === '' ? path : `${path}?${sasToken}`;
+  }
   const pairs = query.map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
   if (sasToken !== '') {
     pairs.push(sasToken);
   }
-  return pairs.length === 0 ? path : `${path}?${pairs.join('&')}`;
+  return `${path}?${pairs.join('&')}`;
 }
 
 /** A SAS as it may stand in a path: whatever a URL cannot hold, encoded. */

@@ -1,6 +1,7 @@
 import type { FolderListing, ObjectStat } from '../driver.ts';
 import { throwIfAborted } from '../body.ts';
 import { DriverError } from '../errors.ts';
+import { AnswerTooLarge } from '../exchange.ts';
 import { compareKeys } from '../keys.ts';
 import { azureError, type AzurePlace } from './errors.ts';
 import type { AzureBlob } from './blob.ts';
@@ -118,7 +119,9 @@ async function* pages(
     try {
       page = await requests.listPage({ ...query, marker, pageSize }, signal);
     } catch (error) {
-      throw azureError(error, place, { operation, key, signal });
+      throw error instanceof AnswerTooLarge
+        ? badListing(`${place.location} sent a page of a listing of ${error.sizeBytes} bytes or more.`, key)
+        : azureError(error, place, { operation, key, signal });
     }
     if (page.nextMarker !== undefined && page.nextMarker === marker) {
       throw badListing(`The listing of ${place.location} gave the same page twice.`, key);

@@ -1,4 +1,5 @@
 import { throwIfAborted } from '../body.ts';
+import { AnswerTooLarge } from '../exchange.ts';
 import { DriverError } from '../errors.ts';
 import { azureError, serviceCodeOf, statusOf, type AzureCall, type AzurePlace } from './errors.ts';
 import type { AzureDownload, AzureRequests } from './requests.ts';
@@ -67,24 +68,13 @@ export async function readSmallBlob(
   call: AzureCall,
 ): Promise<Uint8Array> {
   throwIfAborted(call.signal, details(call));
-  const download = await get(reading, name, 0, undefined, call);
-  const { sizeBytes } = download;
-  if (sizeBytes > maxBytes) {
-    download.discard();
-    throw changed(`${call.key} has ${sizeBytes} bytes, more than the ${maxBytes} expected.`, call);
-  }
-  let content: Uint8Array;
   try {
-    content = await download.bytes();
+    return await reading.requests.getSmall(name, maxBytes, call.signal);
   } catch (error) {
-    throw call.signal?.aborted === true
-      ? azureError(error, reading.place, call)
-      : brokenOff(undefined, sizeBytes, error, reading.place, call);
+    throw error instanceof AnswerTooLarge
+      ? changed(`${call.key} has ${error.sizeBytes} bytes, more than the ${maxBytes} expected.`, call)
+      : azureError(error, reading.place, call);
   }
-  if (content.byteLength !== sizeBytes) {
-    throw changed(`${call.key} gave ${content.byteLength} of its ${sizeBytes} bytes.`, call);
-  }
-  return content;
 }
 
 async function get(
@@ -104,8 +94,7 @@ async function get(
 }
 
 function brokenOff(
-  /** Undefined where it is not known. */
-  offset: number | undefined,
+  offset: number,
   sizeBytes: number,
   cause: unknown,
   place: AzurePlace,
@@ -114,7 +103,7 @@ function brokenOff(
   const code = cause === undefined ? undefined : serviceCodeOf(azureError(cause, place, call));
   return new DriverError(
     'UNAVAILABLE',
-    `The connection to ${place.host} broke off ${offset === undefined ? 'within' : `after ${offset} of`} the ${sizeBytes} bytes of ${call.key}${code === undefined ? '' : ` (${code})`}.`,
+    `The connection to ${place.host} broke off after ${offset} of the ${sizeBytes} bytes of ${call.key}${code === undefined ? '' : ` (${code})`}.`,
     details(call),
   );
 }

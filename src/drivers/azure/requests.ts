@@ -1,8 +1,11 @@
 import { isUtf8 } from 'node:buffer';
 import { hash } from 'node:crypto';
 import { DriverError } from '../errors.ts';
+import type { WholeAnswer } from '../exchange.ts';
 import { describeBlob, unquoted, type AzureBlob } from './blob.ts';
-import { headerOf, type AzureAnswer, type AzureHttp } from './http.ts';
+import { AzureRefusal } from './errors.ts';
+import { otherBytesReceived } from './explain.ts';
+import { headerOf, refusalInSpiteOfStatus, type AzureHttp, type AzureRequest } from './http.ts';
 import { ListingPageError, scanListingPage, type AzureListPage } from './listing-page.ts';
 
 /**
@@ -21,6 +24,8 @@ export interface AzureRequests {
   putBlockList(name: string, ids: readonly string[], signal?: AbortSignal): Promise<void>;
   /** Get Blob from `offset` on, only if it still has `etag` when that is given. */
   get(name: string, offset: number, etag?: string, signal?: AbortSignal): Promise<AzureDownload>;
+  /** Get Blob, all of it. @throws AnswerTooLarge when it has more than `maxBytes`. */
+  getSmall(name: string, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array>;
   /** Get Blob Properties. */
   head(name: string, signal?: AbortSignal): Promise<AzureBlob>;
   /** List Blobs, one page. */
@@ -33,8 +38,6 @@ export interface AzureDownload {
   etag: string | undefined;
   /** The bytes, once. */
   chunks: AsyncIterable<Uint8Array>;
-  /** All of the bytes at once, in place of `chunks`. */
-  bytes(): Promise<Uint8Array>;
   /** Ends it without the bytes. */
   discard(): void;
 }
@@ -49,57 +52,69 @@ export interface AzureListQuery {
   pageSize: number;
 }
 
+/** What a PUT is granted with has no body at all (REST reference, "Put Blob", "Put Block", "Put Block List"). */
+const maxGrantBytes = 64 * 1024;
+
+/**
+ * What is larger is no page: 5000 blobs that have the longest names, each byte of them encoded, and all the metadata
+ * that a blob may have (8 KiB: REST reference, "Set Blob Metadata") take less.
+ */
+const maxPageBytes = 96 * 1024 * 1024;
+
 export function openRequests(http: AzureHttp, container: string): AzureRequests {
+  async function sendBytes(
+    request: Pick<AzureRequest, 'name' | 'query' | 'headers' | 'signal'>,
+    body: Uint8Array,
+    md5: string,
+  ): Promise<void> {
+    const answer = await http.send({ method: 'PUT', ...request, body, expects: created }, maxGrantBytes);
+    requireStored(answer, md5);
+  }
+
   return {
-    async put(name, bytes, md5, signal) {
-      const headers = {
-        'x-ms-blob-type': 'BlockBlob',
-        'content-type': 'application/octet-stream',
+    put(name, bytes, md5, signal) {
+      const headers = [
+        'x-ms-blob-type',
+        'BlockBlob',
+        'content-type',
+        'application/octet-stream',
         // By the first the service checks what arrived, the second it keeps (REST reference, "Put Blob").
-        'content-md5': md5,
-        'x-ms-blob-content-md5': md5,
-      };
-      const answer = await http.send({ method: 'PUT', name, headers, body: bytes, expects: [201], signal });
-      await answer.body.dump();
+        'content-md5',
+        md5,
+        'x-ms-blob-content-md5',
+        md5,
+      ];
+      return sendBytes({ name, headers, signal }, bytes, md5);
     },
 
-    async putBlock(name, id, bytes, md5, signal) {
+    putBlock(name, id, bytes, md5, signal) {
       const query = [
         ['comp', 'block'],
         ['blockid', id],
       ] as const;
-      const headers = { 'content-type': 'application/octet-stream', 'content-md5': md5 };
-      const answer = await http.send({
-        method: 'PUT',
-        name,
-        query,
-        headers,
-        body: bytes,
-        expects: [201],
-        signal,
-      });
-      await answer.body.dump();
+      const headers = ['content-type', 'application/octet-stream', 'content-md5', md5];
+      return sendBytes({ name, query, headers, signal }, bytes, md5);
     },
 
-    async putBlockList(name, ids, signal) {
+    putBlockList(name, ids, signal) {
       const query = [['comp', 'blocklist']] as const;
       const blocks = ids.map((id) => `<Latest>${id}</Latest>`).join('');
       const body = Buffer.from(`<?xml version="1.0" encoding="utf-8"?><BlockList>${blocks}</BlockList>`);
       // Here Content-MD5 is that of the list. One of the blob, in a header of its own, Azure would keep unverified.
-      const headers = {
-        'content-type': 'application/xml; charset=utf-8',
-        'content-md5': hash('md5', body, 'base64'),
-      };
-      const answer = await http.send({ method: 'PUT', name, query, headers, body, expects: [201], signal });
-      await answer.body.dump();
+      const md5 = hash('md5', body, 'base64');
+      const headers = ['content-type', 'application/xml; charset=utf-8', 'content-md5', md5];
+      return sendBytes({ name, query, headers, signal }, body, md5);
     },
 
     async get(name, offset, etag, signal) {
-      const headers = {
-        ...(offset === 0 ? {} : { 'x-ms-range': `bytes=${offset}-` }),
-        ...(etag === undefined ? {} : { 'if-match': `"${etag}"` }),
-      };
-      const answer = await http.send({ method: 'GET', name, headers, expects: [200, 206], signal });
+      const headers: string[] = [];
+      if (offset > 0) {
+        headers.push('x-ms-range', `bytes=${offset}-`);
+      }
+      if (etag !== undefined) {
+        headers.push('if-match', `"${etag}"`);
+      }
+      const answer = await http.open({ method: 'GET', name, headers, expects: [200, 206], signal });
       const { body } = answer;
       const discard = (): void => {
         // What is thrown away may break as it likes.
@@ -114,14 +129,21 @@ export function openRequests(http: AzureHttp, container: string): AzureRequests 
         sizeBytes,
         etag: unquoted(headerOf(answer, 'etag')),
         chunks: body as AsyncIterable<Uint8Array>,
-        bytes: () => body.bytes(),
         discard,
       };
     },
 
+    async getSmall(name, maxBytes, signal) {
+      const answer = await http.send({ method: 'GET', name, expects: ok, signal }, maxBytes);
+      if (contentLengthOf(answer) === undefined) {
+        throw new Error('The answer to Get Blob does not say how long it is.');
+      }
+      return answer.body;
+    },
+
     async head(name, signal) {
-      const answer = await http.send({ method: 'HEAD', name, expects: [200], signal });
-      await answer.body.dump();
+      // The length that it announces is the blob's.
+      const answer = await http.send({ method: 'HEAD', name, expects: ok, signal }, Infinity);
       const sizeBytes = contentLengthOf(answer);
       if (sizeBytes === undefined) {
         throw new Error('The answer to Get Blob Properties does not say how long the blob is.');
@@ -147,18 +169,41 @@ export function openRequests(http: AzureHttp, container: string): AzureRequests 
         ...(delimiter === undefined ? [] : [['delimiter', delimiter] as const]),
         ...(marker === undefined ? [] : [['marker', marker] as const]),
       ] as const;
-      const answer = await http.send({ method: 'GET', query, expects: [200], signal });
-      return readPage(await answer.body.bytes(), container);
+      const { body } = await http.send({ method: 'GET', query, expects: ok, signal }, maxPageBytes);
+      return readPage(body, container);
     },
   };
 }
 
-function readPage(bytes: Uint8Array, container: string): AzureListPage {
+const ok: readonly number[] = [200];
+const created: readonly number[] = [201];
+
+/**
+ * Compares what a PUT was granted with to what was sent. The service answers with the MD5 of what it received, and says
+ * in a body only why it refuses; a proxy or a store that is merely compatible may mix that with a status of success.
+ * @throws AzureRefusal
+ */
+function requireStored(answer: WholeAnswer, md5: string): void {
+  if (answer.body.byteLength > 0 && answer.body.includes('<Error')) {
+    throw refusalInSpiteOfStatus(answer.body.toString('utf8'));
+  }
+  const received = headerOf(answer, 'content-md5');
+  if (received !== undefined && received !== md5) {
+    throw new AzureRefusal({
+      status: answer.statusCode,
+      code: otherBytesReceived,
+      message: `The answer bears the MD5 ${received}, and ${md5} was sent.`,
+      header: () => undefined,
+    });
+  }
+}
+
+function readPage(body: Buffer, container: string): AzureListPage {
   try {
-    if (!isUtf8(bytes)) {
+    if (!isUtf8(body)) {
       throw new ListingPageError('sent a page of a listing that is not UTF-8');
     }
-    return scanListingPage(asBuffer(bytes));
+    return scanListingPage(body);
   } catch (error) {
     if (!(error instanceof ListingPageError)) {
       throw error;
@@ -178,13 +223,9 @@ function readPage(bytes: Uint8Array, container: string): AzureListPage {
   }
 }
 
-function contentLengthOf(answer: AzureAnswer): number | undefined {
+function contentLengthOf(answer: Pick<WholeAnswer, 'headers'>): number | undefined {
   const value = headerOf(answer, 'content-length');
   return value !== undefined && /^\d+$/u.test(value) ? Number(value) : undefined;
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 export function withSignal(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {

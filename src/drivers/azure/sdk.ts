@@ -12,6 +12,7 @@ import type { TokenCredential } from '@azure/identity';
 import { DriverError } from '../errors.ts';
 import type { AzureAccess } from './credentials.ts';
 import type { AzurePlace } from './errors.ts';
+import type { AzureTimeouts } from './http.ts';
 import type { TokenSource } from './token.ts';
 
 /** The SDK's clients, for what is rare: batch deletes, copies inside the service, questions. */
@@ -37,15 +38,19 @@ export interface AzureSdkOptions {
   /** With which tokens are taken where `access` names an identity. */
   identity: { credential: TokenCredential; tokens: TokenSource } | undefined;
   connections: number;
+  timeouts: AzureTimeouts;
 }
 
-/** Until the answer's headers are there. A server-side copy of 5000 MiB answers only when it is done. */
-const answerTimeoutMs = 120_000;
-const copyAnswerTimeoutMs = 1_800_000;
 const copySasLifetimeMs = 2 * 3_600_000;
 
 /** Loads the SDK, which takes 220 ms, and prepares a client for one container. Sends nothing. */
-export async function openSdk({ access, place, identity, connections }: AzureSdkOptions): Promise<AzureSdk> {
+export async function openSdk({
+  access,
+  place,
+  identity,
+  connections,
+  timeouts,
+}: AzureSdkOptions): Promise<AzureSdk> {
   const sdk = await import('@azure/storage-blob');
   const sharedKey =
     access.credential.kind === 'key'
@@ -54,7 +59,7 @@ export async function openSdk({ access, place, identity, connections }: AzureSdk
   const credential = sharedKey ?? identity?.credential ?? new sdk.AnonymousCredential();
   // Retries are made by the wrapper above all drivers, which counts and reports them.
   const pipeline = sdk.newPipeline(credential, { retryOptions: { maxTries: 1 } });
-  const { factory, close } = ownAgents(connections);
+  const { factory, close } = ownAgents(connections, timeouts);
   pipeline.factories.push(factory);
   const query = access.credential.kind === 'sas' ? `?${access.credential.sasToken}` : '';
   const clientOf = (name: string): ContainerClient =>
@@ -105,16 +110,18 @@ function requireSasCovers(sasToken: string, sourceContainer: string, place: Azur
 }
 
 /** Connections of this driver alone, so that they can be bounded and ended. A proxy's agent is left in place. */
-function ownAgents(connections: number): { factory: RequestPolicyFactory; close: () => void } {
+function ownAgents(
+  connections: number,
+  { idleMs, serverSideMs }: AzureTimeouts,
+): { factory: RequestPolicyFactory; close: () => void } {
   const http = new HttpAgent({ keepAlive: true, maxSockets: connections });
   const https = new HttpsAgent({ keepAlive: true, maxSockets: connections });
   const factory: RequestPolicyFactory = {
     create: (next) => ({
       sendRequest(request) {
         request.agent ??= request.url.startsWith('https:') ? https : http;
-        request.timeout = request.headers.contains('x-ms-copy-source')
-          ? copyAnswerTimeoutMs
-          : answerTimeoutMs;
+        // For the whole of it. A copy inside the service is answered only when it is done.
+        request.timeout = request.headers.contains('x-ms-copy-source') ? serverSideMs : idleMs;
         return next.sendRequest(request);
       },
     }),
