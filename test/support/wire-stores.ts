@@ -42,23 +42,21 @@ export interface WireKind {
     skewed: [number, string];
     denied: string;
   };
-  /** Whether it gives up a silent connection here before a test does. */
-  stallsShortly: boolean;
 }
 
 /** Much longer than a store takes on a busy machine. */
-const IDLE_MS = 1500;
+const IDLE_MS = 3000;
+const SHORT = { idleMs: IDLE_MS, serverSideMs: IDLE_MS };
 /** Above this both stores are written in parts here, the least that S3 allows. */
 export const PART_BYTES = 5 * 2 ** 20;
 
 export const s3Kind: WireKind = {
   name: 'S3',
-  stallsShortly: true,
   async open({ rgw }, attempts = 4) {
     const bucket = await createBucket(rgw);
     const { endpoint, region, accessKey, secretKey } = rgw;
     const proxy = await startFaultingProxy(endpoint);
-    const openAt = (at: string): Promise<Driver> =>
+    const openAt = (at: string, timeouts?: typeof SHORT): Promise<Driver> =>
       openS3({
         bucket,
         root: '',
@@ -69,9 +67,9 @@ export const s3Kind: WireKind = {
         secretAccessKey: secretKey,
         singlePutMaxBytes: PART_BYTES,
         partSizeBytes: PART_BYTES,
-        timeouts: { idleMs: IDLE_MS },
+        timeouts,
       });
-    return finish(await openAt(endpoint), await openAt(proxy.endpoint), proxy, attempts, (request) =>
+    return finish(await openAt(endpoint), await openAt(proxy.endpoint, SHORT), proxy, attempts, (request) =>
       askS3(request, bucket),
     );
   },
@@ -92,13 +90,12 @@ export const s3Kind: WireKind = {
 
 export const azureKind: WireKind = {
   name: 'Azure',
-  stallsShortly: false,
   async open({ azurite }, attempts = 4) {
     const container = await createContainer(azurite);
     const { accountName, accountKey, serviceUrl } = azurite;
     const service = new URL(serviceUrl);
     const proxy = await startFaultingProxy(service.origin);
-    const openAt = (origin: string): Promise<Driver> =>
+    const openAt = (origin: string, timeouts?: typeof SHORT): Promise<Driver> =>
       openAzure({
         container,
         root: '',
@@ -108,9 +105,14 @@ export const azureKind: WireKind = {
         serviceUrl: `${origin}${service.pathname}`,
         singlePutMaxBytes: PART_BYTES,
         partSizeBytes: PART_BYTES,
+        timeouts,
       });
-    return finish(await openAt(service.origin), await openAt(proxy.endpoint), proxy, attempts, (request) =>
-      askAzure(request, `${service.pathname}/${container}`),
+    return finish(
+      await openAt(service.origin),
+      await openAt(proxy.endpoint, SHORT),
+      proxy,
+      attempts,
+      (request) => askAzure(request, `${service.pathname}/${container}`),
     );
   },
   refusal: (status, code, headers = {}) => ({
