@@ -13,7 +13,8 @@ export interface UndoFile extends UndoLog {
 
 /**
  * Opens the file of `--undo-file` when the first change is noted: a run that changes nothing leaves none. One that is
- * there is continued, if it is of the same store, so that what an interrupted run changed can still be put back. Only
+ * there is continued, if it is of the same store, so that what an interrupted run changed can still be put back; a last
+ * line that is cut short goes, and anything that is no undo file is left as it is. Only
  * its owner can read it, and each line is on the disk before the change that it is about is made.
  * @throws UsageError, also from `append`, when it cannot be written or is of another store.
  */
@@ -22,7 +23,13 @@ export function openUndoFile(path: string, { location, identity }: Driver): Undo
   let last: Promise<void> = Promise.resolve();
 
   async function begin(): Promise<FileHandle> {
-    const former = await readIfThere(path);
+    const header: UndoHeader = { type: 'regtool-undo', format: 1, location, identity };
+    const text = await textIfThere(path);
+    const wholeBytes = Buffer.byteLength(text.slice(0, text.lastIndexOf('\n') + 1));
+    const former = await recordIn(path, text);
+    if (former === undefined && !JSON.stringify(header).startsWith(text)) {
+      throw notAnUndoFile(path);
+    }
     if (former !== undefined && !isSameStore(former.identity, identity)) {
       throw new UsageError(
         'FLAG_INVALID',
@@ -32,9 +39,10 @@ export function openUndoFile(path: string, { location, identity }: Driver): Undo
     const handle = await open(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, 0o600);
     if ((await handle.stat()).isFile()) {
       await handle.chmod(0o600);
+      // A process that was killed may have written a part of a line. What follows must not become a part of it, too.
+      await handle.truncate(wholeBytes);
     }
     if (former === undefined) {
-      const header: UndoHeader = { type: 'regtool-undo', format: 1, location, identity };
       await writeLine(handle, header);
     }
     return handle;
@@ -69,23 +77,27 @@ export function openUndoFile(path: string, { location, identity }: Driver): Undo
  * @throws UsageError when it is no such file.
  */
 export async function readUndoFile(path: string): Promise<UndoRecord> {
-  const record = await readIfThere(path);
+  const record = await recordIn(path, await textIfThere(path));
   if (record === undefined) {
     throw new UsageError('FLAG_INVALID', `The undo file ${path} does not exist, or is empty.`);
   }
   return record;
 }
 
-async function readIfThere(path: string): Promise<UndoRecord | undefined> {
-  let text: string;
+/** What a file holds; nothing where there is none. */
+async function textIfThere(path: string): Promise<string> {
   try {
-    text = await readFile(path, 'utf8');
+    return await readFile(path, 'utf8');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
-      return undefined;
+      return '';
     }
     throw new UsageError('FLAG_INVALID', `The undo file ${path} cannot be read (${codeOf(error)}).`, error);
   }
+}
+
+/** Undefined where there is not even a whole first line. */
+async function recordIn(path: string, text: string): Promise<UndoRecord | undefined> {
   const lines = text.split('\n').slice(0, -1);
   const [first, ...rest] = lines.map(parseLine);
   if (first === undefined) {
@@ -95,9 +107,13 @@ async function readIfThere(path: string): Promise<UndoRecord | undefined> {
   const { checkUndoRecord } = await import('./undo-schema.ts');
   const record = checkUndoRecord(first, rest);
   if (record === undefined) {
-    throw new UsageError('FLAG_INVALID', `${path} is not an undo file of regtool repair, or was changed.`);
+    throw notAnUndoFile(path);
   }
   return record;
+}
+
+function notAnUndoFile(path: string): UsageError {
+  return new UsageError('FLAG_INVALID', `${path} is not an undo file of regtool repair, or was changed.`);
 }
 
 function parseLine(line: string): unknown {

@@ -148,6 +148,41 @@ describe('regtool repair', () => {
   });
 
   it.each([
+    ['an entry', (text: string) => text.slice(0, -20)],
+    ['its first line', (text: string) => text.slice(0, 20)],
+    ['nothing', () => ''],
+  ])('goes on with an undo file of which a crash had written only a part: %s', async (_, cut) => {
+    const { repository, digest } = sample.largeLayer;
+    const layer = pathOf(layerKey(repository, digest));
+    const revision = pathOf(revisionKey(repository, sample.registry.revisions(repository)[0] ?? ''));
+    writeFileSync(layer, '');
+    expect((await repairIt()).exitCode).toBe(0);
+    // The change that such a line is about was not made.
+    writeFileSync(undoFile, cut(readFileSync(undoFile, 'utf8')));
+    writeFileSync(layer, '');
+    rmSync(revision);
+    expect((await repairIt()).exitCode).toBe(0);
+    expect(lines(undoFile).map(({ former }) => former)).toEqual([undefined, '', null]);
+    const undone = await run(root, '--yes', '--undo', undoFile);
+    expect(undone).toMatchObject({ exitCode: 0 });
+    expect(statSync(layer).size).toBe(0);
+    expect(() => statSync(revision)).toThrow('ENOENT');
+  });
+
+  it('writes nothing into a file that is no undo file', async () => {
+    const link = pathOf(layerKey('data/models', sample.largeLayer.digest));
+    for (const text of ['notes without a line end', '{"type":"something else"}\n', 'a\nb']) {
+      writeFileSync(link, '');
+      writeFileSync(undoFile, text);
+      const { exitCode, stderr } = await repairIt();
+      expect({ text, stderr, exitCode }).toMatchObject({ exitCode: 2 });
+      expect(stderr).toContain('is not an undo file');
+      expect(readFileSync(undoFile, 'utf8')).toBe(text);
+      expect(statSync(link).size).toBe(0);
+    }
+  });
+
+  it.each([
     ['no terminal and no --yes', () => [root], 'add --yes'],
     ['an age that is none', () => [root, '--yes', '--older-than', 'long'], '--older-than takes'],
     [
