@@ -1,7 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { PutBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateMultipartUploadCommand, PutBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { blobOf } from '../../fixtures/images.ts';
+import { blobKey, layerKey } from '../../fixtures/keys.ts';
 import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
@@ -23,12 +25,19 @@ vi.setConfig({ testTimeout: 120_000 });
 const READ = ['s3:ListBucket', 's3:GetObject'];
 const WRITE = [...READ, 's3:PutObject', 's3:AbortMultipartUpload', 's3:ListBucketMultipartUploads'];
 const DELETE = [...WRITE, 's3:DeleteObject'];
+const UNMARK = [...READ, 's3:DeleteObject'];
+const MEND = [...READ, 's3:PutObject'];
+const MOVE = [...MEND, 's3:DeleteObject'];
+const ABORT = [...MOVE, 's3:ListBucketMultipartUploads', 's3:AbortMultipartUpload'];
 
 describeWithServers('an S3 user with no more rights than docs/security.md names', ['rgw'], (servers) => {
   const folder = createTemporaryFolder('regtool-power');
   const source = path.join(folder.path, 'source');
   const smaller = path.join(folder.path, 'smaller');
   let user: RgwUser;
+  /** Of the image `app:v2`. */
+  let config: string;
+  let layer: string;
 
   beforeAll(async () => {
     const registry = new RegistryBuilder({ seed: 'power' });
@@ -36,7 +45,9 @@ describeWithServers('an S3 user with no more rights than docs/security.md names'
     mkdirSync(smaller);
     mkdirSync(path.join(folder.path, 'empty'));
     await registry.writeTo(await openFilesystem({ root: smaller }));
-    registry.push('app', 'v2', registry.image());
+    const image = registry.push('app', 'v2', registry.image());
+    config = blobOf(image.config?.bytes ?? new Uint8Array()).digest;
+    layer = blobOf(image.layers[0]?.bytes ?? new Uint8Array()).digest;
     mkdirSync(source);
     await registry.writeTo(await openFilesystem({ root: source }));
     user = await createRgwUser();
@@ -52,12 +63,7 @@ describeWithServers('an S3 user with no more rights than docs/security.md names'
       await runMigrate(await openFilesystem({ root: source }), driver);
       await driver.close();
     }
-    const client = new S3Client({
-      endpoint: rgw.endpoint,
-      region: rgw.region,
-      forcePathStyle: true,
-      credentials: { accessKeyId: rgw.accessKey, secretAccessKey: rgw.secretKey },
-    });
+    const client = clientOf();
     const Statement = [
       {
         Effect: 'Allow',
@@ -74,6 +80,16 @@ describeWithServers('an S3 user with no more rights than docs/security.md names'
     );
     client.destroy();
     return bucket;
+  }
+
+  function clientOf(): S3Client {
+    const { endpoint, region, accessKey, secretKey } = servers.rgw;
+    return new S3Client({
+      endpoint,
+      region,
+      forcePathStyle: true,
+      credentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
+    });
   }
 
   function openOwned(bucket: string): Promise<Driver> {
@@ -101,8 +117,93 @@ describeWithServers('an S3 user with no more rights than docs/security.md names'
   const copy: Argv = (location) => ['migrate', source, location];
   const remove: Argv = (location) => ['migrate', smaller, location, '--delete', '--yes', '--max-delete=100%'];
 
+  const marker = 'docker/registry/v2/repositories/app/_manifests/tags/';
+  const uploadOf = 'docker/registry/v2/blobs/unfinished';
+
+  /** What other tools and crashes leave, a thing for each command that mends. */
+  async function damage(bucket: string): Promise<void> {
+    const driver = await openOwned(bucket);
+    await driver.write(layerKey('app', config), new Uint8Array());
+    await driver.write(blobKey(layer), Buffer.from('wrong'));
+    await driver.write(marker, new Uint8Array());
+    await driver.close();
+    const client = clientOf();
+    await client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: uploadOf }));
+    client.destroy();
+  }
+
+  const undoFile = (bucket: string): string => path.join(folder.path, `${bucket}.undo`);
+  const repair =
+    (...flags: string[]): Argv =>
+    (location) => ['repair', location, '--yes', '--undo-file', undoFile(bucketIn(location)), ...flags];
+
+  /** Where something else is left broken they end with 3: what they may do is done all the same. */
+  const mending: [
+    name: string,
+    actions: readonly string[],
+    Argv,
+    done: string,
+    exitCode: number,
+    without: string,
+  ][] = [
+    [
+      'fix-empty-tags',
+      UNMARK,
+      (location) => ['fix-empty-tags', location, '--yes'],
+      'Done: removed 1 marker, failed 0',
+      0,
+      's3:DeleteObject',
+    ],
+    ['repair', MEND, repair(), 'Done: made 1 change, failed 0', 3, 's3:PutObject'],
+    [
+      'repair --quarantine',
+      MOVE,
+      repair('--quarantine'),
+      'Done: made 2 changes, failed 0',
+      3,
+      's3:DeleteObject',
+    ],
+    [
+      'repair --uploads',
+      ABORT,
+      repair('--uploads', '--older-than', '0m'),
+      'Done: made 2 changes, failed 0',
+      3,
+      's3:AbortMultipartUpload',
+    ],
+  ];
+
+  test.concurrent.each(mending)(
+    '%s does its work, and says that it failed without one right',
+    async (_name, actions, argv, done, exitCode, without) => {
+      const [allowed, refused] = await Promise.all(
+        [actions, actions.filter((action) => action !== without)].map(async (granted) => {
+          const bucket = await bucketAllowing(granted, true);
+          await damage(bucket);
+          return runRegtool(argv(locationOf(servers.rgw, bucket)), { env: asUser() });
+        }),
+      );
+      expect(allowed).toMatchObject({ exitCode, stdout: expect.stringContaining(done) });
+      expect(refused).toMatchObject({ exitCode: 4, stdout: expect.stringContaining('DONE IN PART') });
+      expect(refused?.stdout).toContain(`(403 AccessDenied); grant ${without}`);
+    },
+  );
+
+  test('repair --undo puts back what repair wrote, with the rights to write and to delete', async () => {
+    const bucket = await bucketAllowing(MOVE, true);
+    await damage(bucket);
+    const location = locationOf(servers.rgw, bucket);
+    expect(await exitCodeOf(repair('--quarantine')(location))).toBe(3);
+    expect(await exitCodeOf(['repair', location, '--yes', '--undo', undoFile(bucket)])).toBe(0);
+    const driver = await openOwned(bucket);
+    expect((await driver.stat(layerKey('app', config)))?.sizeBytes).toBe(0);
+    expect(await driver.readSmall(blobKey(layer), 100)).toEqual(Buffer.from('wrong'));
+    await driver.close();
+  });
+
   const commands: [name: string, actions: readonly string[], isFilled: boolean, Argv][] = [
     ['check', READ, true, check],
+    ['usage', READ, true, (location) => ['usage', location]],
     ['verify', READ, true, (location) => ['verify', source, location, '--read-data']],
     ['migrate from it', READ, true, (location) => ['migrate', location, path.join(folder.path, 'empty')]],
     ['migrate to it', WRITE, false, copy],
@@ -133,7 +234,7 @@ describeWithServers('an S3 user with no more rights than docs/security.md names'
         env: asUser(),
       });
       expect({ exitCode, stdout, stderr }).toEqual({ exitCode: code, stdout, stderr });
-      expect(`${stdout}${stderr}`).toContain('AccessDenied');
+      expect(`${stdout}${stderr}`).toContain(`(403 AccessDenied); grant ${action}`);
     },
   );
 
@@ -145,6 +246,8 @@ describeWithServers('an S3 user with no more rights than docs/security.md names'
     await driver.close();
   });
 });
+
+const bucketIn = (location: string): string => /^s3:\/\/([^?]+)/.exec(location)?.[1] ?? '';
 
 function locationOf({ endpoint }: RgwAccess, bucket: string): string {
   return `s3://${bucket}?endpoint=${endpoint}`;

@@ -40,7 +40,8 @@ export function refusalError(place: S3Place, refusal: Refusal, details: DriverEr
   const rule = ruleFor(refusal);
   const { key } = details;
   const subject = key === undefined ? `s3://${place.bucket}` : `${key} in s3://${place.bucket}`;
-  return new DriverError(rule.becomes, rule.say({ place, refusal, subject }), {
+  const rights = RIGHTS[details.operation] ?? ALL_RIGHTS;
+  return new DriverError(rule.becomes, rule.say({ place, refusal, subject, rights }), {
     ...details,
     cause: new S3RefusedError(refusal),
     ...(rule.retryable === undefined ? {} : { retryable: rule.retryable }),
@@ -71,7 +72,26 @@ interface Situation {
   refusal: Refusal;
   /** The bucket, or the key in it. */
   subject: string;
+  /** The actions of a policy that allow what was refused. */
+  rights: string;
 }
+
+/** By operation of the driver, as docs/security.md has them by command. */
+const RIGHTS: Readonly<Record<string, string>> = {
+  list: 's3:ListBucket',
+  listFolder: 's3:ListBucket',
+  stat: 's3:GetObject',
+  read: 's3:GetObject',
+  readSmall: 's3:GetObject',
+  write: 's3:PutObject',
+  copyFrom: 's3:GetObject and s3:PutObject',
+  delete: 's3:DeleteObject',
+  listUploads: 's3:ListBucketMultipartUploads',
+  abortUpload: 's3:AbortMultipartUpload',
+};
+
+const ALL_RIGHTS =
+  's3:ListBucket, s3:GetObject, s3:PutObject, s3:DeleteObject and those for multipart uploads';
 
 interface Rule {
   codes: readonly string[];
@@ -206,8 +226,8 @@ const rules: readonly Rule[] = [
   {
     codes: ['AccessDenied', 'AllAccessDisabled', 'AccountProblem', 'AccessControlListNotSupported'],
     becomes: 'PERMISSION_DENIED',
-    say: ({ place, refusal, subject }) =>
-      `The credentials may not do this with ${subject} at ${place.endpoint} (${named(refusal)}); grant s3:ListBucket, s3:GetObject, s3:PutObject, s3:DeleteObject and the multipart permissions.`,
+    say: ({ place, refusal, subject, rights }) =>
+      `The credentials may not do this with ${subject} at ${place.endpoint} (${named(refusal)}); grant ${rights}.`,
   },
 ];
 
