@@ -1,12 +1,12 @@
 import { BaseCommand } from '../cli/base-command.ts';
-import { type ExitCode, exitCodes } from '../cli/exit-codes.ts';
 import { concurrencyFlag, maxRequestsPerSecondFlag, reportFlag, storeArgument } from '../cli/flags.ts';
 import { checkJson, findingRecord, presentCheck } from '../cli/present-check.ts';
 import { randomSeed, readDataFlag, seedFlag, withReadDataValue } from '../cli/read-data.ts';
 import { openAbove } from '../cli/location-above.ts';
 import { openReport } from '../cli/report.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
-import { check, type CheckResult } from '../operations/check.ts';
+import { checkExitCode } from '../cli/verdict-exit-codes.ts';
+import { check } from '../operations/check.ts';
 
 export default class Check extends BaseCommand {
   static override summary = "Find everything that is wrong with a registry's storage.";
@@ -83,22 +83,10 @@ export default class Check extends BaseCommand {
         const durationMs = performance.now() - startedAtMs;
         const facts = { location: store.location, durationMs, retries, readData };
         this.log(presentCheck(result, facts).join('\n'));
-        return this.finish(exitCodeOf(result.verdict), checkJson(result, facts));
+        return this.finish(checkExitCode(result.verdict), checkJson(result, facts));
       });
     } finally {
       await report.close();
     }
-  }
-}
-
-function exitCodeOf(verdict: CheckResult['verdict']): ExitCode {
-  switch (verdict) {
-    case 'healthy':
-      return exitCodes.done;
-    case 'warnings':
-    case 'broken':
-      return exitCodes.findings;
-    case 'incomplete':
-      return exitCodes.partial;
   }
 }

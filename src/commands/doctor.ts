@@ -1,6 +1,5 @@
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.ts';
-import { type ExitCode, exitCodes } from '../cli/exit-codes.ts';
 import {
   concurrencyFlag,
   maxRequestsPerSecondFlag,
@@ -9,10 +8,11 @@ import {
 } from '../cli/flags.ts';
 import { doctorJson, presentDoctor } from '../cli/present-doctor.ts';
 import { openLimitedStore } from '../cli/stores.ts';
+import { doctorExitCode } from '../cli/verdict-exit-codes.ts';
 import { isDriverError } from '../drivers/errors.ts';
 import { formatLocation, type StoreLocation } from '../drivers/location.ts';
 import { resolveLocation } from '../drivers/open.ts';
-import { doctor, type DoctorResult, type DoctorRole, type Patient } from '../operations/doctor.ts';
+import { doctor, type DoctorRole, type Patient } from '../operations/doctor.ts';
 
 export default class Doctor extends BaseCommand {
   static override summary = 'Examine a store, or the two of a migration, before the maintenance window.';
@@ -73,7 +73,7 @@ export default class Doctor extends BaseCommand {
       });
       progress.stop();
       this.log(presentDoctor(result).join('\n'));
-      return this.finish(exitCodeOf(result), doctorJson(result));
+      return this.finish(doctorExitCode(result), doctorJson(result));
     } finally {
       await Promise.all(patients.flatMap(({ store }) => ('error' in store ? [] : [store.close()])));
     }
@@ -99,18 +99,5 @@ async function openPatient(
       throw error;
     }
     return { ...known, store: { error } };
-  }
-}
-
-function exitCodeOf({ verdict }: DoctorResult): ExitCode {
-  switch (verdict) {
-    case 'healthy':
-      return exitCodes.done;
-    case 'failed':
-      return exitCodes.findings;
-    case 'unreachable':
-      return exitCodes.store;
-    case 'not-a-registry':
-      return exitCodes.refused;
   }
 }

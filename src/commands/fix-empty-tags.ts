@@ -1,7 +1,6 @@
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.ts';
 import { confirm } from '../cli/confirm.ts';
-import { type ExitCode, exitCodes } from '../cli/exit-codes.ts';
 import {
   concurrencyFlag,
   dryRunFlag,
@@ -16,8 +15,9 @@ import { openLimitedStore, withStores } from '../cli/stores.ts';
 import { whileClaimed } from '../cli/target-claim.ts';
 import { plural } from '../cli/units.ts';
 import { UsageError } from '../cli/usage-error.ts';
+import { markersExitCode } from '../cli/verdict-exit-codes.ts';
 import { SafetyRefusal } from '../operations/errors.ts';
-import { fixEmptyTags, type FixEmptyTagsResult, isHarmful } from '../operations/fix-empty-tags.ts';
+import { fixEmptyTags, type FixEmptyTagsResult } from '../operations/fix-empty-tags.ts';
 
 export default class FixEmptyTags extends BaseCommand {
   static override summary = 'Remove the folder markers that make a registry list empty tags, or crash.';
@@ -122,7 +122,7 @@ export default class FixEmptyTags extends BaseCommand {
           if (lines.length > 0) {
             this.log(lines.join('\n'));
           }
-          return this.finish(exitCodeOf(result, flags['dry-run']), markersJson(result, store, facts));
+          return this.finish(markersExitCode(result, flags['dry-run']), markersJson(result, store, facts));
         });
       });
     } finally {
@@ -137,18 +137,4 @@ export default class FixEmptyTags extends BaseCommand {
     }
     return true;
   }
-}
-
-function exitCodeOf({ end, plan, failed, changed }: FixEmptyTagsResult, dryRun: boolean): ExitCode {
-  if (end !== 'done') {
-    return end === 'interrupted' ? exitCodes.interrupted : exitCodes.refused;
-  }
-  if (failed + plan.notListed.length > 0) {
-    return exitCodes.partial;
-  }
-  const found = Object.keys(plan.found) as (keyof typeof plan.found)[];
-  const isHarmLeft = dryRun && found.some(isHarmful);
-  return isHarmLeft || plan.found['marker-with-content'] !== undefined || changed > 0
-    ? exitCodes.findings
-    : exitCodes.done;
 }

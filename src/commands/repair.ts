@@ -1,7 +1,6 @@
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.ts';
 import { confirm } from '../cli/confirm.ts';
-import { type ExitCode, exitCodes } from '../cli/exit-codes.ts';
 import {
   concurrencyFlag,
   dryRunFlag,
@@ -27,11 +26,12 @@ import { whileClaimed } from '../cli/target-claim.ts';
 import { openUndoFile, readUndoFile } from '../cli/undo-file.ts';
 import { plural } from '../cli/units.ts';
 import { UsageError } from '../cli/usage-error.ts';
+import { repairExitCode, undoExitCode } from '../cli/verdict-exit-codes.ts';
 import type { Driver } from '../drivers/driver.ts';
 import { parseLocation, type StoreLocation } from '../drivers/location.ts';
 import { SafetyRefusal } from '../operations/errors.ts';
 import { repair, type RepairPlan, type RepairResult } from '../operations/repair.ts';
-import { undoRepair, type UndoResult } from '../operations/repair/undo.ts';
+import { undoRepair } from '../operations/repair/undo.ts';
 
 export default class Repair extends BaseCommand {
   static override summary = 'Mend what migrations and crashes break, where there is one right answer.';
@@ -159,7 +159,14 @@ export default class Repair extends BaseCommand {
               });
               const facts = { ...factsOf(run), undoFile: undo.isUsed ? undoPath : undefined };
               this.log(['', ...presentRepairResult(result, facts)].join('\n'));
-              return this.finish(exitCodeOf(result, run.dryRun), repairJson(result, store, facts));
+              return this.finish(repairExitCode(result, run.dryRun), repairJson(result, store, facts));
+            } catch (error) {
+              if (undo.isUsed) {
+                this.logToStderr(
+                  `Some changes were made before this. What was there is in ${undoPath}: --undo ${undoPath} puts it back, and the same command with --undo-file ${undoPath} goes on.`,
+                );
+              }
+              throw error;
             } finally {
               await undo.close();
             }
@@ -244,26 +251,4 @@ function factsOf({ startedAtMs, retries, dryRun }: RunState): Omit<RepairFacts, 
 
 function defaultUndoPath(nowMs: number): string {
   return `regtool-undo-${new Date(nowMs).toISOString().replaceAll(/[-:]|\.\d+/g, '')}.ndjson`;
-}
-
-function exitCodeOf({ end, plan, outcomes }: RepairResult, dryRun: boolean): ExitCode {
-  if (end !== 'done') {
-    return end === 'interrupted' ? exitCodes.interrupted : exitCodes.refused;
-  }
-  if ((outcomes.failed ?? 0) + (outcomes['held-back'] ?? 0) + plan.unreadCount > 0) {
-    return exitCodes.partial;
-  }
-  const isSerious = ({ severity }: { severity: string }) => severity !== 'hint';
-  const isLeft = plan.left.some(isSerious) || plan.beyond.some(isSerious) || (outcomes.changed ?? 0) > 0;
-  return isLeft || (dryRun && plan.steps.length > 0) ? exitCodes.findings : exitCodes.done;
-}
-
-function undoExitCode({ end, outcomes }: UndoResult): ExitCode {
-  if (end !== 'done') {
-    return end === 'interrupted' ? exitCodes.interrupted : exitCodes.refused;
-  }
-  if ((outcomes.failed ?? 0) > 0) {
-    return exitCodes.partial;
-  }
-  return (outcomes.changed ?? 0) > 0 ? exitCodes.findings : exitCodes.done;
 }

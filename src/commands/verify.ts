@@ -1,5 +1,4 @@
 import { BaseCommand } from '../cli/base-command.ts';
-import { type ExitCode, exitCodes } from '../cli/exit-codes.ts';
 import {
   bandwidthFlag,
   concurrencyFlag,
@@ -12,7 +11,8 @@ import { presentVerify, verifyJson } from '../cli/present-verify.ts';
 import { randomSeed, readDataFlag, seedFlag, withReadDataValue } from '../cli/read-data.ts';
 import { openReport } from '../cli/report.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
-import { type Verdict, verify } from '../operations/verify.ts';
+import { verifyExitCode } from '../cli/verdict-exit-codes.ts';
+import { verify } from '../operations/verify.ts';
 
 export default class Verify extends BaseCommand {
   static override summary = 'Prove that the target holds what the source holds.';
@@ -93,22 +93,11 @@ export default class Verify extends BaseCommand {
           });
           const facts = { durationMs: performance.now() - startedAtMs, retries };
           this.log(presentVerify(result, source, target, facts).join('\n'));
-          return this.finish(exitCodeOf(result.verdict), verifyJson(result, source, target, facts));
+          return this.finish(verifyExitCode(result.verdict), verifyJson(result, source, target, facts));
         },
       );
     } finally {
       await report.close();
     }
-  }
-}
-
-function exitCodeOf(verdict: Verdict): ExitCode {
-  switch (verdict) {
-    case 'verified':
-      return exitCodes.done;
-    case 'different':
-      return exitCodes.findings;
-    case 'incomplete':
-      return exitCodes.partial;
   }
 }

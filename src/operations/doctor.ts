@@ -218,7 +218,17 @@ async function readingRate(
       }
     }
   } catch (error) {
-    if (isDriverError(error, 'NOT_FOUND', 'CHANGED', 'UNAVAILABLE', 'PERMISSION_DENIED', 'UNSUPPORTED')) {
+    if (
+      isDriverError(
+        error,
+        'NOT_FOUND',
+        'CHANGED',
+        'UNAVAILABLE',
+        'RATE_LIMITED',
+        'PERMISSION_DENIED',
+        'UNSUPPORTED',
+      )
+    ) {
       return undefined;
     }
     throw error;

@@ -2,6 +2,7 @@ import type { CallOptions, Driver } from '../drivers/driver.ts';
 import { isDriverError } from '../drivers/errors.ts';
 import { digestParts, type Digest } from '../layout/digest.ts';
 import { blobDataKey } from '../layout/paths.ts';
+import { confirmAbsent } from './absence.ts';
 import { hashObject } from './hash-object.ts';
 
 /** What a blob's bytes turned out to be. */
@@ -50,6 +51,11 @@ export class BlobProver {
       actual: `${expected.algorithm}:${hex}`,
       by: told === undefined ? 'bytes' : 'store',
     };
+  }
+
+  /** Of a blob that was listed, and then not found: see `confirmAbsent`. */
+  async confirmAbsent(digest: Digest): Promise<void> {
+    await confirmAbsent(this.#driver, blobDataKey(digest), { signal: this.#options.signal });
   }
 
   async #ask(digest: Digest, sizeBytes: number): Promise<string | undefined> {

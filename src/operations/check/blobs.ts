@@ -50,8 +50,11 @@ export async function readBlobs(run: CheckRun, shards: readonly Shard[], sample:
         run.corrupt.set(digest, actual);
       }
     } catch (error) {
+      const key = blobDataKey(digest);
       if (!isGone(error)) {
-        await run.noteUnread(blobDataKey(digest), error);
+        await run.noteUnread(key, error);
+      } else {
+        await run.isReallyGone(key, { wasListed: true });
       }
     }
   }

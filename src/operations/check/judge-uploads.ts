@@ -51,6 +51,8 @@ async function readStartedAt(run: CheckRun, { startedAt }: UploadListing): Promi
   } catch (error) {
     if (!isGone(error)) {
       await run.noteUnread(startedAt.key, error);
+    } else {
+      await run.isReallyGone(startedAt.key, { wasListed: true });
     }
     return undefined;
   }

@@ -73,10 +73,12 @@ export async function readLinkFile(run: CheckRun, { key, listed }: LinkToRead): 
     const link = readLink(bytes);
     return link.valid ? { state: 'valid', digest: link.digest } : { state: 'broken', link };
   } catch (error) {
-    if (isGone(error)) {
+    if (isGone(error) && (await run.isReallyGone(key, { wasListed: listed !== undefined }))) {
       return { state: 'absent' };
     }
-    await run.noteUnread(key, error);
+    if (!isGone(error)) {
+      await run.noteUnread(key, error);
+    }
     return { state: 'unread' };
   }
 }

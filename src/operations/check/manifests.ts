@@ -25,6 +25,10 @@ export async function readManifest(run: CheckRun, digest: Digest): Promise<Manif
     bytes = await run.call(() => run.driver.readSmall(key, MAX_MANIFEST_BYTES, { signal: run.signal }));
   } catch (error) {
     if (isGone(error)) {
+      const wasListed = run.blobs.get(digest) !== undefined;
+      if (!(await run.isReallyGone(key, { wasListed }))) {
+        return { state: 'unread' };
+      }
       return { state: 'broken', code: 'manifest-blob-missing', detail: 'its bytes are not in the store' };
     }
     if (isDriverError(error, 'CHANGED') && (run.blobs.get(digest) ?? 0) > MAX_MANIFEST_BYTES) {

@@ -11,6 +11,7 @@ import {
   type Severity,
 } from '../../layout/findings.ts';
 import type { RegistryPath } from '../../layout/paths.ts';
+import { confirmAbsent } from '../absence.ts';
 import { DigestTable } from '../digest-table.ts';
 import { addCount, type KindCounts } from '../counts.ts';
 import type { Observer } from '../observer.ts';
@@ -190,6 +191,23 @@ export class CheckRun {
     }
     this.doubtOrphans('parts of the store could not be read');
     await this.observer.unread(unread);
+  }
+
+  /**
+   * Whether what the store said is not there is to be believed: of what it listed a moment ago, only if it does not list
+   * it any more. If not, that is noted as unread.
+   */
+  async isReallyGone(key: string, { wasListed }: { wasListed: boolean }): Promise<boolean> {
+    if (!wasListed) {
+      return true;
+    }
+    try {
+      await this.call(() => confirmAbsent(this.driver, key, { signal: this.signal }));
+      return true;
+    } catch (error) {
+      await this.noteUnread(key, error);
+      return false;
+    }
   }
 
   doubtOrphans(reason: string): void {

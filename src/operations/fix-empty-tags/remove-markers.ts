@@ -1,5 +1,6 @@
 import type { Driver } from '../../drivers/driver.ts';
 import { isDriverError } from '../../drivers/errors.ts';
+import { confirmAbsent } from '../absence.ts';
 import { forEachConcurrently } from '../concurrency.ts';
 import type { FixEmptyTagsOptions, FixEmptyTagsResult, MarkerRecord } from '../fix-empty-tags.ts';
 import { isObjectFailure } from '../object-failure.ts';
@@ -50,6 +51,7 @@ export async function removeMarkers(
         try {
           const stat = await store.stat(marker.key, { signal });
           if (stat === undefined) {
+            await confirmAbsent(store, marker.key, { signal });
             result.vanished += 1;
             await settle(marker, 'vanished');
           } else if (stat.sizeBytes > 0) {

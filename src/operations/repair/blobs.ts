@@ -1,8 +1,9 @@
 import type { Driver } from '../../drivers/driver.ts';
-import { isDriverError } from '../../drivers/errors.ts';
+import { type DriverError, isDriverError } from '../../drivers/errors.ts';
 import type { Digest, DigestAlgorithm } from '../../layout/digest.ts';
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from '../../layout/manifest.ts';
 import { blobDataKey } from '../../layout/paths.ts';
+import { confirmAbsent } from '../absence.ts';
 import { hashObject } from '../hash-object.ts';
 import { isObjectFailure } from '../object-failure.ts';
 import { BlobProver } from '../prove-blob.ts';
@@ -13,8 +14,8 @@ export type BlobState =
   | { state: 'missing' }
   /** Its bytes have another digest. */
   | { state: 'corrupt'; actual: Digest; sizeBytes: number }
-  /** The store did not give it. */
-  | { state: 'unread'; message: string };
+  /** The store did not give it, so that nothing may be concluded from it. */
+  | { state: 'unread'; error: DriverError };
 
 /** Proves the blobs of one store against their names, each once. */
 export class ProvedBlobs {
@@ -49,11 +50,16 @@ export class ProvedBlobs {
       const parsed = parseManifest(bytes);
       return parsed.ok ? parsed : undefined;
     } catch (error) {
-      if (isDriverError(error, 'NOT_FOUND', 'CHANGED')) {
+      if (isDriverError(error, 'CHANGED') && (await this.#isTooLarge(digest))) {
         return undefined;
       }
       throw error;
     }
+  }
+
+  async #isTooLarge(digest: Digest): Promise<boolean> {
+    const stat = await this.#driver.stat(blobDataKey(digest), { signal: this.#signal });
+    return (stat?.sizeBytes ?? 0) > MAX_MANIFEST_BYTES;
   }
 
   /** The digest of a blob's bytes under any algorithm. */
@@ -66,6 +72,7 @@ export class ProvedBlobs {
     try {
       const stat = await this.#driver.stat(blobDataKey(digest), { signal: this.#signal });
       if (stat === undefined) {
+        await confirmAbsent(this.#driver, blobDataKey(digest), { signal: this.#signal });
         return { state: 'missing' };
       }
       const { sizeBytes } = stat;
@@ -75,11 +82,8 @@ export class ProvedBlobs {
       }
       return { state: 'corrupt', actual: proof.actual as Digest, sizeBytes };
     } catch (error) {
-      if (isDriverError(error, 'NOT_FOUND')) {
-        return { state: 'missing' };
-      }
       if (isObjectFailure(error)) {
-        return { state: 'unread', message: error.message };
+        return { state: 'unread', error };
       }
       throw error;
     }

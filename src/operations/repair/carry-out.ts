@@ -1,6 +1,9 @@
+import { createHash, hash } from 'node:crypto';
 import type { Driver, ObjectStat } from '../../drivers/driver.ts';
+import { DriverError } from '../../drivers/errors.ts';
 import type { Digest } from '../../layout/digest.ts';
 import { digestParts, formatLink } from '../../layout/digest.ts';
+import { confirmAbsent } from '../absence.ts';
 import { forEachConcurrently } from '../concurrency.ts';
 import { copyBlob } from '../copy-blob.ts';
 import { isObjectFailure } from '../object-failure.ts';
@@ -117,7 +120,8 @@ async function writeLink(
   const text = formatLink(content);
   const bytes = new TextEncoder().encode(text);
   const current = await readFormer(store, key, signal);
-  if (isSame(current, bytes)) {
+  // The store's own MD5 proves that it has the right bytes, whatever came of them here.
+  if (isSame(current, bytes) || (await store.stat(key, { signal }))?.md5 === hash('md5', bytes, 'hex')) {
     return 'already';
   }
   if (!isSame(current, former)) {
@@ -146,7 +150,7 @@ async function fetchBlob(step: FetchStep, options: CarryOutOptions): Promise<Ste
   if (other === undefined) {
     throw new TypeError('A blob is fetched only from another store.');
   }
-  const stat = await store.stat(key, { signal });
+  const stat = await statForSure(store, key, signal);
   if (replaces === undefined && stat !== undefined) {
     // A push has brought it meanwhile, or a repair that was interrupted.
     return stat.sizeBytes === sizeBytes ? 'already' : 'changed';
@@ -161,7 +165,7 @@ async function fetchBlob(step: FetchStep, options: CarryOutOptions): Promise<Ste
 
 async function quarantine({ key, corrupt }: QuarantineStep, options: CarryOutOptions): Promise<StepOutcome> {
   const { store, undo, signal } = options;
-  const stat = await store.stat(key, { signal });
+  const stat = await statForSure(store, key, signal);
   if (stat === undefined) {
     return 'already';
   }
@@ -179,9 +183,24 @@ function formerOf(corrupt: CorruptBlob | undefined) {
     : { key: corrupt.quarantineKey, digest: corrupt.actual, sizeBytes: corrupt.sizeBytes };
 }
 
+/** What is told of an object; undefined only where it is not listed either. */
+async function statForSure(
+  store: Driver,
+  key: string,
+  signal: AbortSignal | undefined,
+): Promise<ObjectStat | undefined> {
+  const stat = await store.stat(key, { signal });
+  if (stat === undefined) {
+    await confirmAbsent(store, key, { signal });
+  }
+  return stat;
+}
+
 /**
  * Copies a corrupt blob to its place in the quarantine, proved against the digest that it really has. False where it
  * is not that blob any more.
+ * @throws DriverError CHANGED where the store's own MD5 tells that the blob is not what was read of it: damage on the
+ * way is none of the blob.
  */
 async function keepAside(
   key: string,
@@ -192,12 +211,26 @@ async function keepAside(
   if (sizeBytes !== corrupt.sizeBytes) {
     return false;
   }
-  const kept = await store.stat(corrupt.quarantineKey, { signal });
-  if (kept?.sizeBytes !== sizeBytes) {
-    const body = { sizeBytes, open: () => store.read(key, { signal }) };
-    await store.write(corrupt.quarantineKey, body, { expectedDigest: digestParts(corrupt.actual), signal });
+  let readMd5 = createHash('md5');
+  async function* open(): AsyncGenerator<Uint8Array> {
+    readMd5 = createHash('md5');
+    for await (const chunk of store.read(key, { signal })) {
+      readMd5.update(chunk);
+      yield chunk;
+    }
   }
+  const expectedDigest = digestParts(corrupt.actual);
+  await store.write(corrupt.quarantineKey, { sizeBytes, open }, { expectedDigest, signal });
+  const kept = await store.stat(corrupt.quarantineKey, { signal });
   const after = await store.stat(key, { signal });
+  // That the MD5 of the copy is that of its bytes shows that this store's are no mere tags that look like it.
+  if (kept?.md5 === readMd5.digest('hex') && after?.md5 !== undefined && after.md5 !== kept.md5) {
+    throw new DriverError(
+      'CHANGED',
+      `${store.location} gave other bytes of ${key} than it says that it has: it is not corrupt there, but on its way here.`,
+      { driver: store.name, operation: 'read', key },
+    );
+  }
   return after !== undefined && after.sizeBytes === sizeBytes && after.etag === etag;
 }
 
@@ -207,7 +240,7 @@ async function remove(
 ): Promise<StepOutcome> {
   const present: ObjectStat[] = [];
   for (const object of objects) {
-    const stat = await store.stat(object.key, { signal });
+    const stat = await statForSure(store, object.key, signal);
     if (stat === undefined) {
       continue;
     }

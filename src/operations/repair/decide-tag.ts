@@ -83,11 +83,15 @@ function agrees(content: Uint8Array | undefined, digest: Digest): boolean {
 async function isWhole(repository: string, digest: Digest, deciding: Deciding): Promise<boolean> {
   const { store, blobs, signal } = deciding;
   const revision = await readLinkAt(store, revisionLinkKey(repository, digest), signal);
-  return (
-    revision === digest &&
-    (await blobs.state(digest)).state === 'proved' &&
-    (await blobs.manifest(digest)) !== undefined
-  );
+  if (revision !== digest) {
+    return false;
+  }
+  const blob = await blobs.state(digest);
+  if (blob.state === 'unread') {
+    // It may be the one: taking it for none would leave another as the only one.
+    throw blob.error;
+  }
+  return blob.state === 'proved' && (await blobs.manifest(digest)) !== undefined;
 }
 
 /**
@@ -115,9 +119,15 @@ async function fromOther(
     return { left: 'at the other store it stands for something else than its link here says' };
   }
   const states = [await blobs.state(digest), await other.blobs.state(digest)];
-  return states.some(({ state }) => state === 'proved')
-    ? { digest }
-    : { left: 'the other store does not have the manifest for which the tag stands there' };
+  if (states.some(({ state }) => state === 'proved')) {
+    return { digest };
+  }
+  for (const blob of states) {
+    if (blob.state === 'unread') {
+      throw blob.error;
+    }
+  }
+  return { left: 'the other store does not have the manifest for which the tag stands there' };
 }
 
 /** The digests in the index of a tag, by the names of its entries. */

@@ -2,6 +2,7 @@ import type { Driver } from '../../drivers/driver.ts';
 import { type Digest, digestParts } from '../../layout/digest.ts';
 import { describeFinding, type Finding, type FindingCode } from '../../layout/findings.ts';
 import { blobDataKey, layerLinkKey, parsePath, revisionLinkKey } from '../../layout/paths.ts';
+import type { BlobState } from './blobs.ts';
 import { decideTag } from './decide-tag.ts';
 import { readLinkAt } from './link-files.ts';
 import { type LeftFinding, quarantineKey } from './steps.ts';
@@ -91,7 +92,7 @@ async function decideLink(found: Finding, path: LinkPath, deciding: Deciding): P
   }
   const blob = await deciding.blobs.state(digest);
   if (blob.state !== 'proved') {
-    return decideUnproved(found, digest, deciding, blob.state);
+    return decideUnproved(found, digest, deciding, blob);
   }
   if (NEW_REVISION.has(found.code) && (await deciding.blobs.manifest(digest)) === undefined) {
     return { left: 'the blob of that digest is no manifest' };
@@ -109,15 +110,15 @@ async function decideUnproved(
   found: Finding,
   digest: Digest,
   deciding: Deciding,
-  state: 'missing' | 'corrupt' | 'unread',
+  blob: Unproved,
 ): Promise<Decision> {
-  switch (state) {
+  switch (blob.state) {
     case 'missing':
       return fetchOr(found, digest, deciding, 'the blob that it is of is not in the store');
     case 'corrupt':
       return decideCorrupt(found, digest, deciding);
     case 'unread':
-      return { left: 'the blob that it is of could not be read: run again' };
+      throw blob.error;
   }
 }
 
@@ -134,7 +135,11 @@ async function decideAlias(
   if (target === undefined || !target.startsWith('sha256:')) {
     return { left: 'it was pushed by another hash than SHA-256, and what it is stored under cannot be told' };
   }
-  if ((await blobs.state(target)).state !== 'proved') {
+  const blob = await blobs.state(target);
+  if (blob.state === 'unread') {
+    throw blob.error;
+  }
+  if (blob.state !== 'proved') {
     return fetchOr(found, target, deciding, 'the blob that it leads to is not in the store');
   }
   const actual = await blobs.hash(target, digestParts(digest).algorithm);
@@ -150,7 +155,7 @@ async function fetchOr(found: Finding, digest: Digest, deciding: Deciding, why: 
   }
   const source = await deciding.other.blobs.state(digest);
   if (source.state !== 'proved') {
-    return { left: `${why}, and ${atOther(source.state)}` };
+    return { left: `${why}, and ${atOther(source)}` };
   }
   return { step: fetchStep(found, digest, source.sizeBytes, deciding.other.store) };
 }
@@ -162,7 +167,7 @@ async function decideCorrupt(found: Finding, digest: Digest, deciding: Deciding)
     return fetchOr(found, digest, deciding, 'its bytes are not in the store');
   }
   if (blob.state === 'unread') {
-    return { left: 'it could not be read: run again' };
+    throw blob.error;
   }
   if (blob.state === 'proved') {
     return { left: 'its bytes have its digest, so that what names it is wrong: push the image again' };
@@ -177,7 +182,7 @@ async function decideCorrupt(found: Finding, digest: Digest, deciding: Deciding)
       const reason = `${step.reason}, and keep the corrupt one at ${corrupt.quarantineKey}`;
       return { step: { ...step, replaces: corrupt, reason } };
     }
-    notFetched = `, and ${atOther(source.state)}`;
+    notFetched = `, and ${atOther(source)}`;
   }
   if (!choices.quarantine) {
     return {
@@ -205,13 +210,19 @@ function fetchStep(found: Finding, digest: Digest, sizeBytes: number, other: Dri
   };
 }
 
-function atOther(state: 'missing' | 'corrupt' | 'unread'): string {
-  switch (state) {
+type Unproved = Exclude<BlobState, { state: 'proved' }>;
+
+/**
+ * Why the other store cannot help.
+ * @throws DriverError where it may, and did not give the blob: then nothing is done in place of fetching it either.
+ */
+function atOther(blob: Unproved): string {
+  switch (blob.state) {
     case 'missing':
       return 'the other store does not have it either: push the image again';
     case 'corrupt':
       return 'the other store has it corrupt, too: push the image again';
     case 'unread':
-      return 'the other store did not give it: run again';
+      throw blob.error;
   }
 }

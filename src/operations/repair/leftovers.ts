@@ -1,7 +1,7 @@
 import type { Driver, ObjectStat } from '../../drivers/driver.ts';
-import { isDriverError } from '../../drivers/errors.ts';
 import type { Finding, FindingCode } from '../../layout/findings.ts';
 import { REGISTRY_ROOT } from '../../layout/paths.ts';
+import type { Unread } from '../check.ts';
 import { isObjectFailure } from '../object-failure.ts';
 import type { LeftFinding, RepairStep } from './steps.ts';
 import type { RepairChoices } from './write-link.ts';
@@ -28,6 +28,7 @@ interface LeftoverOptions {
 interface Leftovers {
   steps: RepairStep[];
   left: LeftFinding[];
+  unreads: Unread[];
 }
 
 /** Decides on what nobody needs any more: removed only when asked for, and only what is old for certain. */
@@ -36,7 +37,7 @@ export async function decideLeftovers(
   findings: readonly Finding[],
   options: LeftoverOptions,
 ): Promise<Leftovers> {
-  const decided: Leftovers = { steps: [], left: [] };
+  const decided: Leftovers = { steps: [], left: [], unreads: [] };
   for (const finding of findings.filter(({ code }) => isLeftover(code))) {
     const reason = whyLeft(finding, options);
     if (reason !== undefined) {
@@ -69,7 +70,7 @@ async function addRemoval(
   store: Driver,
   { code, paths, repository, tags }: Finding,
   { signal }: LeftoverOptions,
-  { steps, left }: Leftovers,
+  { steps, left, unreads }: Leftovers,
 ): Promise<void> {
   const [key = ''] = paths;
   try {
@@ -84,6 +85,7 @@ async function addRemoval(
     }
     const reason = `it could not be looked into: ${error.message}`;
     left.push({ code, severity: 'hint', key, repository, tags, reason });
+    unreads.push({ key, message: error.message });
   }
 }
 
@@ -107,7 +109,7 @@ async function one(store: Driver, key: string, signal: AbortSignal | undefined):
 async function addAborts(
   store: Driver,
   { olderThanMs, nowMs, signal }: LeftoverOptions,
-  { steps }: Leftovers,
+  { steps, unreads }: Leftovers,
 ): Promise<void> {
   try {
     for await (const page of store.listUploads?.(REGISTRY_ROOT, { signal }) ?? []) {
@@ -123,9 +125,10 @@ async function addAborts(
       }
     }
   } catch (error) {
-    // What the check could list a moment ago may be refused now; it says so itself the next time.
-    if (!isDriverError(error, 'PERMISSION_DENIED', 'UNSUPPORTED')) {
+    // What the check could list a moment ago may be refused now.
+    if (!isObjectFailure(error)) {
       throw error;
     }
+    unreads.push({ key: 'multipart uploads', message: error.message });
   }
 }

@@ -64,6 +64,8 @@ export async function planRepair(store: Driver, options: PlanOptions): Promise<R
   let checked = await findAll(store, options);
   const first = checked;
   let left: LeftFinding[] = [];
+  const unreads = new UnreadParts();
+  unreads.take(first.result);
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     const decided = await decideAll(checked, deciding, concurrency);
     left = [];
@@ -71,6 +73,9 @@ export async function planRepair(store: Driver, options: PlanOptions): Promise<R
     for (const { found, decision } of decided) {
       if ('left' in decision) {
         left.push(leave(found, decision.left));
+        if (decision.unread !== undefined) {
+          unreads.add({ key: found.paths[0] ?? '', message: decision.unread });
+        }
       } else if (steps.has(decision.step.key)) {
         const isOfThisRound = decided.some(
           (other) => 'step' in other.decision && steps.get(decision.step.key) === other.decision.step,
@@ -86,20 +91,51 @@ export async function planRepair(store: Driver, options: PlanOptions): Promise<R
       break;
     }
     checked = await findAll(overlay.driver, options, hasCorrupt(left) ? undefined : 'without-data');
+    // What it could not read may be broken, and is not known to be mended.
+    unreads.take(checked.result);
   }
   const leftovers = await decideLeftovers(store, first.found, options);
+  leftovers.unreads.forEach((part) => {
+    unreads.add(part);
+  });
   return {
     steps: inPhases([...steps.values(), ...leftovers.steps]).flat(),
     left: [...left, ...leftovers.left],
     beyond: checked.result.findings.filter(
       ({ code, severity }) => severity !== 'hint' && !isMendable(code) && !isLeftover(code),
     ),
-    unreadCount: first.result.unreadCount,
-    unreads: first.result.unreads,
+    unreadCount: unreads.count,
+    unreads: unreads.all,
     lockfiles: first.result.lockfiles,
     tagsBefore: first.result.tags,
     tagsAfter: checked.result.tags,
   };
+}
+
+/** What could not be read, each part once, however often it was tried. */
+class UnreadParts {
+  readonly #messages = new Map<string, string>();
+  /** Checks keep the first thousand, and count the rest. */
+  #notKept = 0;
+
+  get count(): number {
+    return this.#messages.size + this.#notKept;
+  }
+
+  get all(): CheckResult['unreads'] {
+    return [...this.#messages].map(([key, message]) => ({ key, message }));
+  }
+
+  add({ key, message }: CheckResult['unreads'][number]): void {
+    this.#messages.set(key, message);
+  }
+
+  take({ unreads, unreadCount }: CheckResult): void {
+    for (const part of unreads) {
+      this.add(part);
+    }
+    this.#notKept = Math.max(this.#notKept, unreadCount - unreads.length);
+  }
 }
 
 interface Checked {
@@ -173,7 +209,7 @@ async function decideSafely(finding: Finding, deciding: Deciding): Promise<Decis
     return await decide(finding, deciding);
   } catch (error) {
     if (isObjectFailure(error)) {
-      return { left: `it could not be looked into: ${error.message}` };
+      return { left: `it could not be looked into: ${error.message}`, unread: error.message };
     }
     throw error;
   }

@@ -1,6 +1,7 @@
 import type { Driver } from '../../drivers/driver.ts';
 import { type Digest, digestParts } from '../../layout/digest.ts';
 import { parsePath } from '../../layout/paths.ts';
+import { confirmAbsent } from '../absence.ts';
 import { SafetyRefusal } from '../errors.ts';
 import { isObjectFailure } from '../object-failure.ts';
 import type { Observer } from '../observer.ts';
@@ -120,12 +121,16 @@ export async function undoRepair(
       case 'proved':
         return writtenBytes === null ? 'changed' : 'written';
       case 'unread':
-        return 'changed';
+        throw blob.error;
     }
   }
 
   async function asKept(quarantineKey: string): Promise<'written' | 'changed'> {
-    return (await store.stat(quarantineKey, { signal })) === undefined ? 'changed' : 'written';
+    if ((await store.stat(quarantineKey, { signal })) !== undefined) {
+      return 'written';
+    }
+    await confirmAbsent(store, quarantineKey, { signal });
+    return 'changed';
   }
 
   async function putBack(entry: LinkChange | BlobChange): Promise<void> {

@@ -24,8 +24,11 @@ export interface Deciding {
   signal: AbortSignal | undefined;
 }
 
-/** A step that mends a finding, or brings it nearer to being mended; or why there is none. */
-export type Decision = { step: RepairStep } | { left: string };
+/**
+ * A step that mends a finding, or brings it nearer to being mended; or why there is none, `unread` being what a store
+ * said when it did not give something that decides.
+ */
+export type Decision = { step: RepairStep } | { left: string; unread?: string };
 
 /** The step that writes a link, if what it holds now can be kept for an undo. */
 export async function writeLink(found: Finding, content: Digest, deciding: Deciding): Promise<Decision> {

@@ -65,7 +65,10 @@ export async function judgeBlob(
   };
 }
 
-/** Undefined when the blob is gone. */
+/**
+ * Undefined when the blob is gone.
+ * @throws DriverError UNAVAILABLE also when the store lists it all the same.
+ */
 export async function proveOrGone(
   prover: BlobProver,
   digest: Digest,
@@ -75,6 +78,7 @@ export async function proveOrGone(
     return await prover.prove(digest, sizeBytes);
   } catch (error) {
     if (isDriverError(error, 'NOT_FOUND')) {
+      await prover.confirmAbsent(digest);
       return undefined;
     }
     throw error;

@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto';
 import type { Driver, ObjectStat } from '../../drivers/driver.ts';
-import { isDriverError } from '../../drivers/errors.ts';
+import { DriverError, isDriverError } from '../../drivers/errors.ts';
 import { MAX_LINK_BYTES, readLink } from '../../layout/digest.ts';
 import { contentNamed } from '../../layout/order.ts';
 import { parsePath, type RegistryPath } from '../../layout/paths.ts';
+import { confirmAbsent } from '../absence.ts';
 import { md5Of } from '../compare.ts';
 import { forEachConcurrently } from '../concurrency.ts';
 import type { Side } from '../march-shard.ts';
@@ -11,7 +12,7 @@ import { BlobProver } from '../prove-blob.ts';
 import type { Md5Trust } from './compare-stores.ts';
 import { judgeBlob } from './judge-blob.ts';
 import type { Outcome } from './outcome.ts';
-import type { Candidate, Difference } from './records.ts';
+import type { Candidate, Difference, SeenObject } from './records.ts';
 
 export interface LookAgainOptions {
   concurrency: number;
@@ -59,12 +60,21 @@ export async function lookAgain(
       return;
     }
     const [left, right] = await Promise.all([
-      outcome.attempt('source', key, () => source.stat(key, { signal })),
-      outcome.attempt('target', key, () => target.stat(key, { signal })),
+      outcome.attempt('source', key, () => statNow(source, key, candidate.source !== undefined)),
+      outcome.attempt('target', key, () => statNow(target, key, candidate.target !== undefined)),
     ]);
     if (left !== undefined && right !== undefined) {
       await compareNow(candidate, left.value, right.value);
     }
+  }
+
+  /** What was listed and is not there any more is not listed any more either: else the store contradicts itself. */
+  async function statNow(driver: Driver, key: string, wasListed: boolean): Promise<ObjectStat | undefined> {
+    const stat = await driver.stat(key, { signal });
+    if (stat === undefined && wasListed) {
+      await confirmAbsent(driver, key, { signal });
+    }
+    return stat;
   }
 
   async function compareNow(
@@ -87,7 +97,7 @@ export async function lookAgain(
     } else if (right === undefined) {
       await outcome.differ(key, { problem: 'missing', ...sizes(left, right) });
     } else if (path.kind === 'blob-data') {
-      await compareBlob(path, left, right);
+      await compareBlob(path, left, right, candidate.target === undefined);
     } else if (left.sizeBytes !== right.sizeBytes) {
       await outcome.differ(key, {
         problem: 'size',
@@ -105,6 +115,7 @@ export async function lookAgain(
     { digest }: Extract<RegistryPath, { kind: 'blob-data' }>,
     left: ObjectStat,
     right: ObjectStat,
+    hasCome: boolean,
   ): Promise<void> {
     const isOtherSize = left.sizeBytes !== right.sizeBytes;
     const seemsOther =
@@ -114,7 +125,9 @@ export async function lookAgain(
       right.md5 !== undefined &&
       left.md5 !== right.md5;
     const about = sizes(left, right);
-    if (!isOtherSize && !seemsOther) {
+    // One that was not there when it was to be read has not been proved yet.
+    const isUnproved = hasCome && hashesBlobs;
+    if (!isOtherSize && !seemsOther && !isUnproved) {
       outcome.settled += 1;
       return;
     }
@@ -132,9 +145,11 @@ export async function lookAgain(
     } else if (isOtherSize) {
       await outcome.differ(left.key, { problem: 'size', ...about });
     } else if (judgement === 'right') {
-      // Both are right, so what looked like an MD5 in one of the listings is none.
-      trust.source = false;
-      trust.target = false;
+      if (seemsOther) {
+        // Both are right, so what looked like an MD5 in one of the listings is none.
+        trust.source = false;
+        trust.target = false;
+      }
       outcome.settled += 1;
     } else if (judgement === 'gone') {
       const reason = 'It was deleted on one side while it was looked at; verify again.';
@@ -152,7 +167,16 @@ export async function lookAgain(
       return;
     }
     const firstMd5 = candidate.source?.md5;
-    if (here.value === undefined || (firstMd5 !== undefined && firstMd5 !== here.value.md5)) {
+    const isOther = firstMd5 !== undefined && firstMd5 !== here.value?.md5;
+    if (isOther && here.value !== undefined && isUnchanged(candidate.source, left)) {
+      await outcome.attempt('source', key, async () => {
+        throw new DriverError(
+          'CHANGED',
+          `${source.location} gave other bytes of ${key} each time, and says that it has not changed.`,
+          { driver: source.name, operation: 'read', key },
+        );
+      });
+    } else if (here.value === undefined || isOther) {
       await outcome.isNewer(key, 'content');
     } else if (here.value.md5 === there.value?.md5) {
       outcome.settled += 1;
@@ -185,17 +209,31 @@ export async function lookAgain(
     };
   }
 
-  /** Undefined when it is gone, or not as long any more as it was a moment ago. */
+  /**
+   * Undefined when it is gone, or not as long any more as it was a moment ago.
+   * @throws DriverError also when it is neither of these by what else the store says.
+   */
   async function contentOf(driver: Driver, stat: ObjectStat): Promise<Content | undefined> {
     try {
       if (stat.sizeBytes > MAX_LINK_BYTES) {
         return { md5: await md5Of({ driver, stat: { key: stat.key, sizeBytes: stat.sizeBytes } }, signal) };
       }
       const bytes = await driver.readSmall(stat.key, MAX_LINK_BYTES, { signal });
+      if (bytes.byteLength !== stat.sizeBytes) {
+        throw new DriverError(
+          'CHANGED',
+          `${driver.location} gave ${bytes.byteLength} bytes of ${stat.key}, and says that it has ${stat.sizeBytes}.`,
+          { driver: driver.name, operation: 'readSmall', key: stat.key },
+        );
+      }
       const link = readLink(bytes);
       return { md5: hash('md5', bytes, 'hex'), ...(link.valid ? { digest: link.digest } : {}) };
     } catch (error) {
-      if (isDriverError(error, 'NOT_FOUND', 'CHANGED')) {
+      if (isDriverError(error, 'NOT_FOUND')) {
+        await confirmAbsent(driver, stat.key, { signal });
+        return undefined;
+      }
+      if (isDriverError(error, 'CHANGED') && !isUnchanged(stat, await driver.stat(stat.key, { signal }))) {
         return undefined;
       }
       throw error;
@@ -210,6 +248,16 @@ export async function lookAgain(
     const modifiedAtMs = seen?.modifiedAtMs;
     return modifiedAtMs !== undefined && modifiedAtMs > startedAtMs && modifiedAtMs <= now();
   }
+}
+
+/** Whether a store says of an object that it is still what it was. Not where it tells too little. */
+function isUnchanged(before: SeenObject | ObjectStat | undefined, now: ObjectStat | undefined): boolean {
+  if (before === undefined || now === undefined || before.sizeBytes !== now.sizeBytes) {
+    return false;
+  }
+  return before.etag !== undefined && now.etag !== undefined
+    ? before.etag === now.etag
+    : before.modifiedAtMs !== undefined && before.modifiedAtMs === now.modifiedAtMs;
 }
 
 interface Content {

@@ -67,14 +67,16 @@ export interface Candidate {
 export interface SeenObject {
   sizeBytes: number;
   modifiedAtMs?: number;
+  etag?: string;
   /** Of the content as it was first read. */
   md5?: string;
 }
 
-export function seenObject({ sizeBytes, modifiedAtMs }: ObjectStat, md5?: string): SeenObject {
+export function seenObject({ sizeBytes, modifiedAtMs, etag }: ObjectStat, md5?: string): SeenObject {
   return {
     sizeBytes,
     ...(modifiedAtMs === undefined ? {} : { modifiedAtMs }),
+    ...(etag === undefined ? {} : { etag }),
     ...(md5 === undefined ? {} : { md5 }),
   };
 }
