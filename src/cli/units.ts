@@ -14,7 +14,10 @@ export function formatBytes(bytes: number): string {
 
 /** `1,234,567`, the same in every locale. */
 export function formatCount(count: number): string {
-  return count.toLocaleString('en-US', { maximumFractionDigits: 0 });
+  // By hand, for the first number that Intl formats takes 23 ms of CPU time, of 500 in a run with nothing to do.
+  return Math.round(count)
+    .toString()
+    .replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
 /** `0.4 s`, `42 s`, `3 min 07 s`, `2 h 05 min`, `3 d 04 h`. */

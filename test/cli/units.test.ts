@@ -35,6 +35,14 @@ test.each([
   expect(formatCount(count)).toBe(text);
 });
 
+test('formatCount says what Intl says', () => {
+  fc.assert(
+    fc.property(fc.double({ min: 0, max: 2 ** 53, noNaN: true }), (count) => {
+      expect(formatCount(count)).toBe(count.toLocaleString('en-US', { maximumFractionDigits: 0 }));
+    }),
+  );
+});
+
 test.each([
   [0, '0.0 s'],
   [420, '0.4 s'],

@@ -47,21 +47,28 @@ interface Loaded {
   own: Set<string>;
 }
 
-/** Runs a command to its end, and says what it loaded: V8 counts, for its coverage, each script that it compiled. */
+/**
+ * Runs a command to its end, and says what it loaded. V8 counts, for its coverage, what ran of each script; in the
+ * bundle each module that is not always needed is a function that has its file's path for a name.
+ */
 async function modulesOf(argv: readonly string[], env: Record<string, string> = {}): Promise<Loaded> {
   const coverage = path.join(folder.path, `coverage-${crypto.randomUUID()}`);
   const { exitCode } = await runRegtool(argv, { env: { ...env, NODE_V8_COVERAGE: coverage } });
-  const urls = readdirSync(coverage).flatMap((file) => {
+  const scripts = readdirSync(coverage).flatMap((file) => {
     const report = JSON.parse(readFileSync(path.join(coverage, file), 'utf8')) as {
-      result: { url: string }[];
+      result: { url: string; functions: { functionName: string; ranges: { count: number }[] }[] }[];
     };
-    return report.result.map(({ url }) => url);
+    return report.result;
   });
-  const all = (pattern: RegExp) => new Set(urls.flatMap((url) => pattern.exec(url)?.[1] ?? []));
+  const files = scripts.flatMap(({ url, functions }) => [
+    url,
+    ...functions.filter(({ ranges }) => (ranges[0]?.count ?? 0) > 0).map(({ functionName }) => functionName),
+  ]);
+  const all = (pattern: RegExp) => new Set(files.flatMap((file) => pattern.exec(file)?.[1] ?? []));
   return {
     exitCode,
-    packages: all(/^file:.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//),
-    own: all(/^file:(?!.*\/node_modules\/).*\/dist\/(.+)$/),
+    packages: all(/^(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/]+)\//),
+    own: all(/^dist\/(.+)$/),
   };
 }
 
