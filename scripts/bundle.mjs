@@ -107,7 +107,7 @@ async function warmUp() {
   await new Promise((resolve) => store.listen(0, '127.0.0.1', resolve));
   const target = `s3://bucket?region=us-east-1&pathstyle=true&endpoint=http://127.0.0.1:${store.address().port}`;
   Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' });
-  const print = process.stdout.write;
+  const print = process.stdout.write.bind(process.stdout);
   process.stdout.write = () => true;
   await exports.run(root, ['--help']);
   await exports.run(root, ['migrate', folder, target, '--dry-run', '--no-progress']);
