@@ -1,7 +1,7 @@
 import { CLIError } from '@oclif/core/errors';
 import { DriverError, type DriverErrorCode } from '../drivers/errors.ts';
 import { LocationError } from '../drivers/location.ts';
-import { SafetyRefusal } from '../operations/errors.ts';
+import { SafetyRefusal, TemporaryFileError } from '../operations/errors.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { redact } from './redact.ts';
 import { UsageError } from './usage-error.ts';
@@ -51,6 +51,9 @@ export function describeFailure(error: unknown, signal?: AbortSignal): Failure {
   if (error instanceof DriverError) {
     const exitCode = driverExitCodes[error.code];
     return exitCode === undefined ? bug(error, error.code) : known(error, error.code, exitCode);
+  }
+  if (error instanceof TemporaryFileError) {
+    return known(error, error.code, exitCodes.usage);
   }
   // What oclif's parser raises, and the checks of its ready-made flags.
   if (error instanceof CLIError) {

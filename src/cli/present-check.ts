@@ -53,11 +53,17 @@ function harmful(count: number): string {
   return `${plural('thing', count)} that ${count === 1 ? 'does' : 'do'} harm`;
 }
 
-function tagSentence({ tags }: CheckResult): string {
+function tagSentence({ tags, unreadCount }: CheckResult): string {
   if (tags === undefined) {
     return "Its tags are in GitLab's database, so only its blobs were checked.";
   }
   const { total, pullable, notPullable, unknown } = tags;
+  if (pullable === total && unreadCount > 0) {
+    // A tag may stand in what was not read, and so may a layer that one of these needs.
+    return total === 0
+      ? 'No tags were found.'
+      : `As far as could be read, all ${plural('tag', total)} can be pulled.`;
+  }
   if (pullable === total) {
     return total === 0 ? 'There are no tags.' : `All ${plural('tag', total)} can be pulled.`;
   }

@@ -2,6 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { once } from 'node:events';
 import { UsageError } from './usage-error.ts';
 import { terminalSafeJson } from './units.ts';
+import { whyUnwritable } from './unwritable.ts';
 
 /** Takes one record per object or finding. */
 export interface Report {
@@ -86,13 +87,6 @@ async function openPrivately(path: string): Promise<FileHandle> {
 }
 
 function unwritable(path: string, error: unknown): UsageError {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-  const reasons: Readonly<Record<string, string>> = {
-    EISDIR: 'it is a folder: name a file in it',
-    ENOENT: 'its folder does not exist: create it first',
-    EACCES: 'permission is denied: choose a place that you may write to',
-    ENOSPC: 'no space is left: choose another disk',
-  };
-  const reason = reasons[code] ?? `the system says ${code}`;
-  return new UsageError('REPORT_UNWRITABLE', `The report ${path} cannot be written, as ${reason}.`, error);
+  const message = `The report ${path} cannot be written, as ${whyUnwritable(error)}.`;
+  return new UsageError('REPORT_UNWRITABLE', message, error);
 }

@@ -3,6 +3,7 @@ import { type FileHandle, open, readFile } from 'node:fs/promises';
 import type { Driver } from '../drivers/driver.ts';
 import type { UndoEntry, UndoLog, UndoRecord } from '../operations/repair/undo-log.ts';
 import type { UndoHeader } from './undo-schema.ts';
+import { whyUnwritable } from './unwritable.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface UndoFile extends UndoLog {
@@ -137,7 +138,7 @@ function isSameStore(left: UndoRecord['identity'], right: UndoRecord['identity']
 function unwritable(path: string, error: unknown): UsageError {
   return new UsageError(
     'FLAG_INVALID',
-    `The undo file ${path} cannot be written (${codeOf(error)}), so nothing more was changed: name another with --undo-file.`,
+    `The undo file ${path} cannot be written, as ${whyUnwritable(error)}. Nothing more was changed: name another file with --undo-file.`,
     error,
   );
 }

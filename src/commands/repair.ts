@@ -145,6 +145,7 @@ export default class Repair extends BaseCommand {
             const nowMs = Date.now();
             const undoPath = flags['undo-file'] ?? defaultUndoPath(nowMs);
             const undo = openUndoFile(undoPath, store);
+            let hasResult = false;
             try {
               const result = await this.#repair(store, other, run, report, progress, {
                 choices: { tags: flags.tags, quarantine: flags.quarantine, uploads: flags.uploads },
@@ -157,6 +158,7 @@ export default class Repair extends BaseCommand {
                 concurrency: flags.concurrency,
                 undo,
               });
+              hasResult = true;
               const facts = { ...factsOf(run), undoFile: undo.isUsed ? undoPath : undefined };
               this.log(['', ...presentRepairResult(result, facts)].join('\n'));
               return this.finish(repairExitCode(result, run.dryRun), repairJson(result, store, facts));
@@ -169,6 +171,11 @@ export default class Repair extends BaseCommand {
               throw error;
             } finally {
               await undo.close();
+              if (undo.isUsed && !hasResult) {
+                this.logToStderr(
+                  `What was changed until then is noted in ${undoPath}. To go on, run the same with --undo-file ${undoPath}; to put it back, with --undo ${undoPath}.`,
+                );
+              }
             }
           });
         },

@@ -61,9 +61,18 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
 
   const smallFiles = openSmallReader();
 
+  /** Calls whose failures are the system's are told as the store's. */
+  function onSystem<Result>(operation: string, prefix: string, call: () => Result): Result {
+    try {
+      return call();
+    } catch (error) {
+      throw filesystemError(error, operation, root + prefix, prefix);
+    }
+  }
+
   /** An unmounted or replaced root makes every file look absent; that must never pass for an empty store. */
   function assertRootUnchanged(operation: string): void {
-    const now = statSync(root, { throwIfNoEntry: false });
+    const now = onSystem(operation, '', () => statSync(root, { throwIfNoEntry: false }));
     if (now === undefined || now.ino !== rootStats.ino || now.dev !== rootStats.dev) {
       throw new DriverError(
         'STORE_NOT_FOUND',
@@ -81,12 +90,13 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
     const walk = isPlainPrefix(prefix)
       ? walkFiles(root, prefix, { ...options, readNow: smallFiles.readNow })
       : NO_FILES;
-    let page = walk.nextPage(PAGE_SIZE);
+    const nextPage = () => onSystem('list', prefix, () => walk.nextPage(PAGE_SIZE));
+    let page = nextPage();
     while (page.length === PAGE_SIZE) {
       yield page;
       await setImmediate();
       throwIfAborted(signal, describe('list', prefix));
-      page = walk.nextPage(PAGE_SIZE);
+      page = nextPage();
     }
     assertRootUnchanged('list');
     if (page.length > 0) {

@@ -36,3 +36,12 @@ export class SafetyRefusal extends Error {
     this.reasons = reasons;
   }
 }
+
+/**
+ * The temporary file of a plan cannot be written or read: the folder of `TMPDIR`, not a store, is full, missing or
+ * read-only. A plan is written before anything is changed.
+ */
+export class TemporaryFileError extends Error {
+  override readonly name = 'TemporaryFileError';
+  readonly code = 'TEMPORARY_FILE';
+}

@@ -1,6 +1,7 @@
 import { mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { TemporaryFileError } from './errors.ts';
 
 /** What a spool keeps in memory before it goes to a file: small registries never touch the disk. */
 const MEMORY_BYTES = 1024 * 1024;
@@ -25,7 +26,10 @@ export class Spool<T> {
     return this.#length;
   }
 
-  /** Appends an item; items of calls that overlap keep their order. */
+  /**
+   * Appends an item; items of calls that overlap keep their order.
+   * @throws TemporaryFileError
+   */
   async append(item: T): Promise<void> {
     const line = JSON.stringify(item);
     this.#lines.push(line);
@@ -38,7 +42,7 @@ export class Spool<T> {
     }
   }
 
-  /** @throws Error when the file does not give back all that was put in: what is missing would pass for done. */
+  /** @throws TemporaryFileError also when the file does not give back all that was put in: what is missing would pass for done. */
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     await this.#lastWrite;
     let given = 0;
@@ -56,7 +60,7 @@ export class Spool<T> {
       yield JSON.parse(line) as T;
     }
     if (given !== this.#length) {
-      throw new Error(
+      throw new TemporaryFileError(
         `The temporary file of the plan gave ${given} of the ${this.#length} entries that were written to it: check the disk that holds TMPDIR, and run again.`,
       );
     }
@@ -64,7 +68,8 @@ export class Spool<T> {
 
   async dispose(): Promise<void> {
     this.#lines = [];
-    await this.#lastWrite;
+    // Whoever called `append` was told of its failure; the file has to go all the same.
+    await Promise.allSettled([this.#lastWrite]);
     await this.#file?.close();
     this.#file = undefined;
   }
@@ -75,8 +80,12 @@ export class Spool<T> {
     if (lines.length === 0) {
       return;
     }
-    this.#file ??= await openPrivateFile();
-    await this.#file.appendFile(`${lines.join('\n')}\n`);
+    try {
+      this.#file ??= await openPrivateFile();
+      await this.#file.appendFile(`${lines.join('\n')}\n`);
+    } catch (error) {
+      throw unusable(error);
+    }
   }
 }
 
@@ -90,7 +99,7 @@ async function* batchesOfLines(file: FileHandle): AsyncGenerator<string[]> {
   // A line that the chunk before ended in the middle of stands at the beginning of this one.
   let keptBytes = 0;
   for (;;) {
-    const { bytesRead } = await file.read(chunk, keptBytes, chunk.byteLength - keptBytes, position);
+    const { bytesRead } = await read(file, chunk, keptBytes, position);
     if (bytesRead === 0) {
       return;
     }
@@ -108,6 +117,23 @@ async function* batchesOfLines(file: FileHandle): AsyncGenerator<string[]> {
     keptBytes = filledBytes - end - 1;
     yield lines;
   }
+}
+
+async function read(file: FileHandle, chunk: Buffer, offset: number, position: number) {
+  try {
+    return await file.read(chunk, offset, chunk.byteLength - offset, position);
+  } catch (error) {
+    throw unusable(error);
+  }
+}
+
+/** What the system says of the temporary file, and what to do. */
+function unusable(error: unknown): TemporaryFileError {
+  const why = error instanceof Error ? error.message : String(error);
+  return new TemporaryFileError(
+    `The plan does not fit into memory, and its temporary file in ${tmpdir()} cannot be used (${why}): name a folder with space on a disk by the variable TMPDIR, and run again.`,
+    { cause: error },
+  );
 }
 
 /** A file that has no name any more once it is open, so that nothing stays behind even when the process is killed. */

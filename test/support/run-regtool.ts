@@ -19,7 +19,23 @@ export interface RunOptions {
   userId?: number;
   /** Most bytes that a file may have, in KiB (`ulimit -f`). */
   fileLimitKib?: number;
+  /** Most files that may be open (`ulimit -n`). */
+  openFilesLimit?: number;
+  /** System calls that are to fail. */
+  failing?: readonly FailingCall[];
   cwd?: string;
+}
+
+/** `failing-calls.mjs` says what each field means. */
+export interface FailingCall {
+  call: string;
+  path: string;
+  /** As errno(3) names it. */
+  code?: string;
+  /** Instead of failing, the process gets this signal, and the call goes well. */
+  signal?: NodeJS.Signals;
+  after?: number;
+  times?: number;
 }
 
 export interface Running {
@@ -46,6 +62,7 @@ export function startRegtool(argv: readonly string[], options: RunOptions = {}):
       PATH: process.env['PATH'],
       HOME: '/nonexistent',
       AWS_EC2_METADATA_DISABLED: 'true',
+      ...failingEnvironment(options.failing),
       ...options.env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -75,11 +92,23 @@ export function azureEnvironment({ accountName, accountKey }: AzuriteAccess): Re
 }
 
 /** `prlimit` and `setpriv` are of util-linux, and end up as the command itself, so that signals reach it. */
-function launcher({ userId, fileLimitKib }: RunOptions): [string, ...string[]] {
-  const limit = fileLimitKib === undefined ? [] : ['prlimit', `--fsize=${fileLimitKib * 1024}`];
+function launcher({ userId, fileLimitKib, openFilesLimit }: RunOptions): [string, ...string[]] {
+  const limits = [
+    ...(fileLimitKib === undefined ? [] : [`--fsize=${fileLimitKib * 1024}`]),
+    ...(openFilesLimit === undefined ? [] : [`--nofile=${openFilesLimit}`]),
+  ];
+  const limit = limits.length === 0 ? [] : ['prlimit', ...limits];
   const user =
     userId === undefined ? [] : ['setpriv', `--reuid=${userId}`, `--regid=${userId}`, '--clear-groups'];
   return ['env', ...limit, ...user];
+}
+
+function failingEnvironment(failing: RunOptions['failing']): Record<string, string> {
+  if (failing === undefined) {
+    return {};
+  }
+  const preloaded = new URL('failing-calls.mjs', import.meta.url).href;
+  return { NODE_OPTIONS: `--import=${preloaded}`, FAILING_CALLS: JSON.stringify(failing) };
 }
 
 async function endOf(

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { DriverError, type DriverErrorCode } from '../errors.ts';
 
 /** What a failed system call means to regtool, and what the operator can do about it. */
@@ -35,6 +36,17 @@ const meanings: Record<
     retryable: true,
     sentence: () => 'Too many files are open: lower --concurrency or raise the limit (ulimit -n).',
   },
+  ENFILE: {
+    code: 'UNAVAILABLE',
+    retryable: true,
+    sentence: () => 'Too many files are open on this machine: end what holds them, or raise fs.file-max.',
+  },
+  ENOMEM: {
+    code: 'UNAVAILABLE',
+    retryable: true,
+    sentence: (path) => `The system has no memory left for its work at ${path}.`,
+  },
+  EBUSY: { code: 'UNAVAILABLE', retryable: true, sentence: (path) => `${path} is in use by the system.` },
   ELOOP: { code: 'BAD_LISTING', sentence: (path) => `${path} is a symbolic link that leads in a circle.` },
   ENAMETOOLONG: {
     code: 'INVALID_KEY',
@@ -61,6 +73,27 @@ const meanings: Record<
     code: 'UNAVAILABLE',
     sentence: (path) => `The disk reports an input/output error at ${path}: see dmesg.`,
   },
+  EUCLEAN: {
+    code: 'UNAVAILABLE',
+    sentence: (path) =>
+      `The file system that holds ${path} is damaged: see dmesg, and have it checked (fsck).`,
+  },
+  ENODEV: { code: 'UNAVAILABLE', sentence: (path) => `The disk that holds ${path} is gone: see dmesg.` },
+  ENXIO: { code: 'UNAVAILABLE', sentence: (path) => `The disk that holds ${path} is gone: see dmesg.` },
+  ENOTCONN: {
+    code: 'UNAVAILABLE',
+    sentence: (path) => `The program behind the mount that holds ${path} has ended: mount it again.`,
+  },
+  ETIMEDOUT: {
+    code: 'UNAVAILABLE',
+    retryable: true,
+    sentence: (path) => `The file system that holds ${path} does not answer: check the mount.`,
+  },
+  EHOSTDOWN: {
+    code: 'UNAVAILABLE',
+    retryable: true,
+    sentence: (path) => `The file system that holds ${path} does not answer: check the mount.`,
+  },
   ESTALE: {
     code: 'UNAVAILABLE',
     retryable: true,
@@ -68,9 +101,23 @@ const meanings: Record<
   },
 };
 
+/**
+ * Errors of which Node says only a number, `Unknown system error -122`, as libuv has no names for them (its
+ * UV_ERRNO_MAP). EUCLEAN is what ext4 and XFS say of a damaged file system on Linux (errno(3)).
+ */
+const NAMELESS: ReadonlyMap<number, string> = new Map([
+  [constants.errno.EDQUOT, 'EDQUOT'],
+  [constants.errno.ESTALE, 'ESTALE'],
+  ...(process.platform === 'linux' ? ([[117, 'EUCLEAN']] as const) : []),
+]);
+
 /** The system's own code of an error (`ENOENT`), if it has one. */
 export function systemCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') {
+    return undefined;
+  }
+  const [, number] = /^Unknown system error -(\d+)$/.exec(error.code) ?? [];
+  return NAMELESS.get(Number(number)) ?? error.code;
 }
 
 /** Turns the error of a system call into a `DriverError`; other errors pass unchanged. */
