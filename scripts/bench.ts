@@ -1,8 +1,8 @@
 /**
  * Measures regtool side by side with the tools that would be used otherwise, on this machine alone:
  * `npm run bench -- [--large] [--only copy,final,layers,check,start,azure] [--json FILE] [--build NAME=FOLDER]`.
- * Registries are generated, the stores are a sink (a server that answers at once) and, where it is installed,
- * Ceph's gateway, each reached directly and through 30 ms of added latency. Every program does the same work in
+ * Registries are generated, the stores are a sink (a server that answers at once, as S3 and as Azure do) and, where it
+ * is installed, Ceph's gateway, each reached directly and through 30 ms of added latency. Every program does the same work in
  * the same run, in turns. Look at the CPU time first: other load on the machine changes it least.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -11,13 +11,13 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { available } from '../test/servers/available.ts';
 import { createTemporaryFolder } from '../test/servers/process.ts';
-import { measureAzure, measureAzurite } from './bench/azure.ts';
+import { measureAzurite, measureSas } from './bench/azure.ts';
 import { measureCopy, measureFinalPass, measureLayers } from './bench/copying.ts';
 import { measureCheck, measureStart } from './bench/local.ts';
 import { BenchRegistry } from './bench/registry.ts';
 import { present, type Result } from './bench/report.ts';
-import { startGateway, startSink, type BenchStore } from './bench/servers.ts';
-import { findTools } from './bench/tools.ts';
+import { azureOf, startGateway, startSink, type BenchStore } from './bench/servers.ts';
+import { findTools, type Tool } from './bench/tools.ts';
 
 const ROUND_TRIP_MS = 30;
 const PARTS = ['start', 'check', 'copy', 'final', 'layers', 'azure'] as const;
@@ -31,7 +31,7 @@ const { values } = parseArgs({
     'copy-objects': { type: 'string', default: '6600' },
     rounds: { type: 'string', default: '1' },
     only: { type: 'string', default: PARTS.join(',') },
-    stores: { type: 'string', default: 'sink,rgw' },
+    stores: { type: 'string', default: 'sink,azure,rgw' },
     /** Leaves the other tools out. */
     alone: { type: 'boolean', default: false },
     /** Another build of regtool to measure with the same work, `before=/folder/with/bin`. */
@@ -41,7 +41,7 @@ const { values } = parseArgs({
 });
 
 const temporary = createTemporaryFolder('regtool-bench');
-const stores: BenchStore[] = [];
+const closing: BenchStore[] = [];
 try {
   const results = await run();
   console.log(['', ...present(results)].join('\n'));
@@ -50,7 +50,7 @@ try {
     writeFileSync(values.json, `${JSON.stringify({ machine, results }, undefined, 2)}\n`);
   }
 } finally {
-  for (const store of stores) {
+  for (const store of closing) {
     await store.stop();
   }
   temporary.remove();
@@ -64,6 +64,7 @@ async function run(): Promise<Result[]> {
     ...values.build.map(nameAndFolder),
   ]);
   const tools = findTools(builds, temporary.path).filter(({ isRegtool }) => isRegtool || !values.alone);
+  const reaching = ({ kind }: BenchStore): Tool[] => tools.filter(({ kinds }) => kinds.includes(kind));
   for (const { name, version } of tools) {
     say(`${name}: ${version}`);
   }
@@ -85,36 +86,39 @@ async function run(): Promise<Result[]> {
     await add(measureCheck(builds, registry, rounds));
   }
   const wanted = values.stores.split(',');
-  if (wanted.includes('sink')) {
-    stores.push(
-      await startSink(ROUND_TRIP_MS, new Map(registry === undefined ? [] : [['preloaded', registry.folder]])),
-    );
-  }
+  const preloads = new Map(registry === undefined ? [] : [['preloaded', registry.folder]]);
+  const sink = await startSink(ROUND_TRIP_MS, preloads);
+  closing.push(sink);
+  const stores = [
+    ...(wanted.includes('sink') ? [sink] : []),
+    ...(wanted.includes('azure') ? [azureOf(sink)] : []),
+  ];
   if (wanted.includes('rgw') && available('rgw').ok) {
-    stores.push(await startGateway(ROUND_TRIP_MS));
+    const gateway = await startGateway(ROUND_TRIP_MS);
+    closing.push(gateway);
+    stores.push(gateway);
   }
   if (parts.has('copy')) {
     const small = makeRegistry('copy', Number(values['copy-objects']));
     for (const store of stores) {
-      await add(measureCopy(tools, store, small, rounds));
+      await add(measureCopy(reaching(store), store, small, rounds));
     }
   }
   if (registry !== undefined && parts.has('final')) {
     for (const store of stores) {
-      await add(measureFinalPass(tools, store, registry, rounds));
+      await add(measureFinalPass(reaching(store), store, registry, rounds));
     }
   }
   if (parts.has('layers')) {
     const layers = makeRegistry('layers', 0);
     layers.addLargeImage(8, 128 * 1024 * 1024);
     for (const store of stores) {
-      await add(measureLayers(tools, store, layers, rounds));
+      await add(measureLayers(reaching(store), store, layers, rounds));
     }
   }
-  const sink = stores.find(({ name }) => name === 'sink');
-  if (parts.has('azure') && sink !== undefined) {
+  if (parts.has('azure')) {
     const small = makeRegistry('azure', Number(values['copy-objects']));
-    await add(measureAzure(builds, sink, small, rounds));
+    await add(measureSas(builds, azureOf(sink), small, rounds));
     if (available('azurite').ok) {
       await add(measureAzurite(builds, small, rounds));
     }

@@ -61,7 +61,7 @@ async function fill(
   results: Result[],
 ): Promise<string> {
   const [first] = tools;
-  if (store.name === 'sink' || first === undefined) {
+  if (store.isPreloaded || first === undefined) {
     return 'preloaded';
   }
   const place = await store.newPlace(DIRECT);

@@ -2,13 +2,9 @@ import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import path from 'node:path';
+import { answerAzure } from './azure-sink.ts';
+import { Bucket, escapeXml, NOTHING, type Stored } from './names.ts';
 
-interface Stored {
-  sizeBytes: number;
-  etag: string;
-}
-
-const NOTHING: Stored = { sizeBytes: 0, etag: 'd41d8cd98f00b204e9800998ecf8427e' };
 const PAGE_KEYS = 1000;
 const MODIFIED = '2024-05-06T07:08:09.000Z';
 const MANIFEST_OR_LINK_BYTES = 4096;
@@ -16,8 +12,7 @@ const MANIFEST_OR_LINK_BYTES = 4096;
 /**
  * A store that answers at once and keeps names, sizes and MD5s, but no content: what is measured against it is
  * the client. Knows as much of S3 as `aws`, `rclone`, `s5cmd` and regtool ask while they upload, checks no
- * signature, and answers Azure's Put Blob, and List Blobs with an empty page, below a path that begins with `/azure/`.
- * Every bucket exists.
+ * signature, and is an Azure account below `/azure`, whose containers are the same buckets. Every bucket exists.
  */
 export class S3Sink {
   readonly #buckets = new Map<string, Bucket>();
@@ -28,7 +23,7 @@ export class S3Sink {
     const into = this.#bucket(bucket);
     walk(folder, '', (key, filePath, sizeBytes) => {
       const isCompared = key.endsWith('/current/link') && sizeBytes <= MANIFEST_OR_LINK_BYTES;
-      into.put(key, { sizeBytes, etag: isCompared ? md5(readFileSync(filePath)) : NOTHING.etag });
+      into.put(key, { sizeBytes, md5: isCompared ? md5(readFileSync(filePath)) : NOTHING.md5 });
     });
   }
 
@@ -47,24 +42,31 @@ export class S3Sink {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://sink');
-    const [, name = '', ...rest] = decodeURIComponent(pathname).split('/');
+    const parts = decodeURIComponent(pathname).split('/').slice(1);
+    const isAzure = parts[0] === AZURE;
+    const [name = '', ...rest] = isAzure ? parts.slice(1) : parts;
     const key = rest.join('/');
     const bucket = this.#bucket(name);
-    const content = await drain(request, searchParams.has('comp') || key === '');
+    const content = await drain(request, key === '');
+    if (isAzure) {
+      const claimed = request.headers['x-ms-blob-content-md5'];
+      const claimedMd5 =
+        typeof claimed === 'string' ? Buffer.from(claimed, 'base64').toString('hex') : undefined;
+      const method = request.method ?? '';
+      answerAzure(bucket, { method, name: key, query: searchParams, content, claimedMd5 }, response);
+      return;
+    }
     response.setHeader('x-amz-request-id', '1');
     switch (request.method) {
       case 'PUT':
         put(bucket, key, content, response);
-        response.statusCode = name === AZURE ? 201 : 200;
         response.end();
         return;
       case 'HEAD':
         head(key === '' ? NOTHING : bucket.get(key), response);
         return;
       case 'GET':
-        if (searchParams.get('comp') === 'list') {
-          xml(response, EMPTY_AZURE_LISTING);
-        } else if (searchParams.has('uploads')) {
+        if (searchParams.has('uploads')) {
           xml(response, NO_UPLOADS);
         } else if (key === '') {
           xml(response, list(name, bucket, searchParams));
@@ -89,7 +91,7 @@ export class S3Sink {
       xml(response, `<InitiateMultipartUploadResult>${body}</InitiateMultipartUploadResult>`);
       return;
     }
-    const body = `${where}<ETag>"${NOTHING.etag}-8"</ETag>`;
+    const body = `${where}<ETag>"${NOTHING.md5}-8"</ETag>`;
     xml(response, `<CompleteMultipartUploadResult>${body}</CompleteMultipartUploadResult>`);
   }
 
@@ -100,46 +102,11 @@ export class S3Sink {
   }
 }
 
-/** Names in order. Sorted when first listed after a change: uploads come in bulk, and listings too. */
-class Bucket {
-  readonly #objects = new Map<string, Stored>();
-  #sorted: string[] | undefined;
-
-  get(key: string): Stored | undefined {
-    return this.#objects.get(key);
-  }
-
-  put(key: string, stored: Stored): void {
-    if (!this.#objects.has(key)) {
-      this.#sorted = undefined;
-    }
-    this.#objects.set(key, stored);
-  }
-
-  /** All names, ascending, and where the first one stands that is not before `key`. */
-  from(key: string): { names: readonly string[]; start: number } {
-    // Registry names are ASCII, for which this is byte order.
-    const names = (this.#sorted ??= [...this.#objects.keys()].sort());
-    let low = 0;
-    let high = names.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((names[middle] ?? '') < key) {
-        low = middle + 1;
-      } else {
-        high = middle;
-      }
-    }
-    return { names, start: low };
-  }
-}
-
-function put(bucket: Bucket, key: string, content: Content, response: ServerResponse): void {
-  const etag = content.md5 ?? NOTHING.etag;
+function put(bucket: Bucket, key: string, content: Stored, response: ServerResponse): void {
   if (key !== '') {
-    bucket.put(key, { sizeBytes: content.sizeBytes, etag });
+    bucket.put(key, content);
   }
-  response.setHeader('etag', `"${etag}"`);
+  response.setHeader('etag', `"${content.md5}"`);
 }
 
 function head(stored: Stored | undefined, response: ServerResponse): void {
@@ -148,7 +115,7 @@ function head(stored: Stored | undefined, response: ServerResponse): void {
     response.end();
     return;
   }
-  response.setHeader('etag', `"${stored.etag}"`);
+  response.setHeader('etag', `"${stored.md5}"`);
   response.setHeader('content-length', stored.sizeBytes);
   response.setHeader('last-modified', 'Mon, 06 May 2024 07:08:09 GMT');
   response.end();
@@ -157,39 +124,23 @@ function head(stored: Stored | undefined, response: ServerResponse): void {
 /** One page of ListObjectsV2 (or, for a client that asks for it, ListObjects). */
 function list(name: string, bucket: Bucket, query: URLSearchParams): string {
   const prefix = query.get('prefix') ?? '';
-  const delimiter = query.get('delimiter') ?? '';
   const after = query.get('continuation-token') ?? query.get('start-after') ?? query.get('marker') ?? '';
-  const { names, start } = bucket.from(after > prefix ? after : prefix);
-  const parts: string[] = [];
-  let last = '';
-  let index = start;
-  let key = names[index];
-  while (key !== undefined && key.startsWith(prefix) && parts.length < PAGE_KEYS) {
-    const end = delimiter === '' ? -1 : key.indexOf(delimiter, prefix.length);
-    if (key <= after) {
-      index += 1;
-    } else if (end === -1) {
-      parts.push(contents(key, bucket.get(key) ?? NOTHING));
-      last = key;
-      index += 1;
-    } else {
-      const folder = key.slice(0, end + 1);
-      parts.push(`<CommonPrefixes><Prefix>${folder}</Prefix></CommonPrefixes>`);
-      last = `${folder}\uFFFF`;
-      index = bucket.from(last).start;
-    }
-    key = names[index];
-  }
-  const goesOn = key !== undefined && key.startsWith(prefix);
-  const next = goesOn ? `<NextContinuationToken>${escapeXml(last)}</NextContinuationToken>` : '';
+  const page = bucket.page(prefix, query.get('delimiter') ?? '', after, PAGE_KEYS);
+  const parts = page.entries.map((entry) =>
+    'folder' in entry
+      ? `<CommonPrefixes><Prefix>${entry.folder}</Prefix></CommonPrefixes>`
+      : contents(entry.key, entry.stored),
+  );
+  const next =
+    page.next === undefined ? '' : `<NextContinuationToken>${escapeXml(page.next)}</NextContinuationToken>`;
   return (
     `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>${name}</Name>` +
     `<Prefix>${escapeXml(prefix)}</Prefix><KeyCount>${parts.length}</KeyCount><MaxKeys>${PAGE_KEYS}</MaxKeys>` +
-    `<IsTruncated>${goesOn}</IsTruncated>${next}${parts.join('')}</ListBucketResult>`
+    `<IsTruncated>${page.next !== undefined}</IsTruncated>${next}${parts.join('')}</ListBucketResult>`
   );
 }
 
-function contents(key: string, { sizeBytes, etag }: Stored): string {
+function contents(key: string, { sizeBytes, md5: etag }: Stored): string {
   return (
     `<Contents><Key>${key}</Key><LastModified>${MODIFIED}</LastModified><ETag>&quot;${etag}&quot;</ETag>` +
     `<Size>${sizeBytes}</Size><StorageClass>STANDARD</StorageClass></Contents>`
@@ -202,24 +153,15 @@ const AZURE = 'azure';
 const NO_UPLOADS =
   '<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>';
 
-const EMPTY_AZURE_LISTING =
-  '<EnumerationResults ServiceEndpoint="http://sink/" ContainerName="bench"><Blobs /><NextMarker /></EnumerationResults>';
-
 function xml(response: ServerResponse, body: string): void {
   response.setHeader('content-type', 'application/xml');
   response.end(`<?xml version="1.0" encoding="UTF-8"?>${body}`);
 }
 
-interface Content {
-  sizeBytes: number;
-  /** Of small content only: whoever sends parts has no use for it. */
-  md5: string | undefined;
-}
-
 const HASHED_MAX_BYTES = 64 * 1024;
 
-/** Reads a request's body to its end. `aws-chunked` bodies are counted by what they say they hold. */
-async function drain(request: IncomingMessage, isIgnored: boolean): Promise<Content> {
+/** Reads a request's body to its end, and hashes it if it is small: whoever sends parts has no use for it. `aws-chunked` bodies are counted by what they say they hold. */
+async function drain(request: IncomingMessage, isIgnored: boolean): Promise<Stored> {
   const decoded = request.headers['x-amz-decoded-content-length'];
   const lengthBytes = Number(decoded ?? request.headers['content-length'] ?? 0);
   const isHashed = !isIgnored && decoded === undefined && lengthBytes <= HASHED_MAX_BYTES;
@@ -227,7 +169,7 @@ async function drain(request: IncomingMessage, isIgnored: boolean): Promise<Cont
   for await (const chunk of request as AsyncIterable<Buffer>) {
     hash?.update(chunk);
   }
-  return { sizeBytes: lengthBytes, md5: hash?.digest('hex') };
+  return { sizeBytes: lengthBytes, md5: hash?.digest('hex') ?? NOTHING.md5 };
 }
 
 function walk(
@@ -248,8 +190,4 @@ function walk(
 
 function md5(bytes: Uint8Array): string {
   return createHash('md5').update(bytes).digest('hex');
-}
-
-function escapeXml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 }

@@ -4,11 +4,14 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { startRgw } from '../../test/servers/rgw.ts';
-import type { Place } from './tools.ts';
+import type { Place, StoreKind } from './tools.ts';
 
 /** A store to copy to, and the ways to it. */
 export interface BenchStore {
-  name: 'sink' | 'rgw';
+  name: 'sink' | 'rgw' | 'Azure sink';
+  kind: StoreKind;
+  /** Whether it has the names of the registry for the final pass from its start. */
+  isPreloaded: boolean;
   /** By what is printed: `direct`, `30 ms`. */
   endpoints: ReadonlyMap<string, string>;
   /** A new, empty bucket, reached by the way of this name. */
@@ -26,6 +29,25 @@ export async function startSink(
 ): Promise<BenchStore> {
   const sink = await startServer(['sink', ...[...preloads].flat()]);
   return storeAt('sink', sink, roundTripMs, { accessKey: 'key', secretKey: 'secret' }, async () => undefined);
+}
+
+/** The sink as an Azure account. It ends with the sink. */
+export function azureOf(sink: BenchStore): BenchStore {
+  const azure = (place: Place): Place => ({
+    kind: 'azure',
+    endpoint: `${place.endpoint}/azure`,
+    bucket: place.bucket,
+    accessKey: 'azure',
+    secretKey: Buffer.from('no key').toString('base64'),
+  });
+  return {
+    ...sink,
+    name: 'Azure sink',
+    kind: 'azure',
+    newPlace: async (way) => azure(await sink.newPlace(way)),
+    place: (way, bucket) => azure(sink.place(way, bucket)),
+    stop: async () => undefined,
+  };
 }
 
 /** Ceph's gateway, with its data in a sparse file on the disk. */
@@ -58,12 +80,15 @@ async function storeAt(
   ]);
   let buckets = 0;
   const place = (way: string, bucket: string): Place => ({
+    kind: 's3',
     endpoint: endpoints.get(way) ?? '',
     bucket,
     ...credentials,
   });
   return {
     name,
+    kind: 's3',
+    isPreloaded: name === 'sink',
     endpoints,
     place,
     async newPlace(way) {

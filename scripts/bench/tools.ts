@@ -5,8 +5,12 @@ import type { Command } from './measure.ts';
 
 /** Where a copy goes to. */
 export interface Place {
+  kind: StoreKind;
+  /** Of an Azure account with the account in it. */
   endpoint: string;
+  /** Or container. */
   bucket: string;
+  /** Or account. */
   accessKey: string;
   secretKey: string;
 }
@@ -16,9 +20,13 @@ export interface Tool {
   name: string;
   version: string;
   isRegtool: boolean;
+  /** The stores that it knows. */
+  kinds: readonly StoreKind[];
   /** First copy and final pass are the same command for all of them. */
   sync(folder: string, place: Place): Command;
 }
+
+export type StoreKind = 's3' | 'azure';
 
 const IN_FLIGHT = 64;
 
@@ -41,13 +49,16 @@ function regtool(name: string, folder: string): Tool {
     name,
     version: versionOf(process.execPath, [script, '--version']) ?? 'not built',
     isRegtool: true,
+    kinds: ['s3', 'azure'],
     sync: (source, place) => ({
       command: process.execPath,
       args: [
         script,
         'migrate',
         source,
-        `s3://${place.bucket}?region=us-east-1&endpoint=${place.endpoint}&pathstyle=true`,
+        place.kind === 's3'
+          ? `s3://${place.bucket}?region=us-east-1&endpoint=${place.endpoint}&pathstyle=true`
+          : `azure://${place.bucket}?serviceurl=${place.endpoint}`,
       ],
       env: credentials(place),
     }),
@@ -55,7 +66,7 @@ function regtool(name: string, folder: string): Tool {
 }
 
 function aws(settingsPath: string): Tool | undefined {
-  return peer('aws', ['--version'], (source, place) => ({
+  return peer('aws', ['s3'], ['--version'], (source, place) => ({
     command: 'aws',
     args: [
       's3',
@@ -72,18 +83,18 @@ function aws(settingsPath: string): Tool | undefined {
 }
 
 function rclone(): Tool | undefined {
-  return peer('rclone', ['version'], (source, place) => ({
+  return peer('rclone', ['s3', 'azure'], ['version'], (source, place) => ({
     command: 'rclone',
     args: [
       'sync',
       source,
-      `:s3:${place.bucket}`,
+      place.kind === 's3' ? `:s3:${place.bucket}` : `:azureblob:${place.bucket}`,
       '--size-only',
       '--fast-list',
       // None: with a file it may replace that file, even where it is /dev/null.
       '--config',
       '',
-      '--s3-no-head',
+      ...(place.kind === 's3' ? ['--s3-no-head'] : []),
       '--transfers',
       String(IN_FLIGHT),
       '--checkers',
@@ -96,13 +107,16 @@ function rclone(): Tool | undefined {
       RCLONE_S3_ENDPOINT: place.endpoint,
       RCLONE_S3_REGION: 'us-east-1',
       RCLONE_S3_NO_CHECK_BUCKET: 'true',
+      // With the account and key of the emulator, whatever else is given; but at this address.
+      RCLONE_AZUREBLOB_USE_EMULATOR: 'true',
+      RCLONE_AZUREBLOB_ENDPOINT: place.endpoint,
     },
   }));
 }
 
 /** Without `--size-only`, which makes its final pass slower (19.4 s against 10.5 for 62,000 objects). */
 function s5cmd(): Tool | undefined {
-  return peer('s5cmd', ['version'], (source, place) => ({
+  return peer('s5cmd', ['s3'], ['version'], (source, place) => ({
     command: 's5cmd',
     args: [
       '--endpoint-url',
@@ -119,9 +133,14 @@ function s5cmd(): Tool | undefined {
   }));
 }
 
-function peer(name: string, versionArgs: string[], sync: Tool['sync']): Tool | undefined {
+function peer(
+  name: string,
+  kinds: readonly StoreKind[],
+  versionArgs: string[],
+  sync: Tool['sync'],
+): Tool | undefined {
   const version = versionOf(name, versionArgs);
-  return version === undefined ? undefined : { name, version, isRegtool: false, sync };
+  return version === undefined ? undefined : { name, version, isRegtool: false, kinds, sync };
 }
 
 /** The first line that a program says of itself; undefined when there is no such program. */
@@ -130,7 +149,10 @@ function versionOf(command: string, args: string[]): string | undefined {
   return status === 0 ? stdout.trim().split('\n')[0] : undefined;
 }
 
-function credentials({ accessKey, secretKey }: Place): Record<string, string> {
+function credentials({ kind, accessKey, secretKey }: Place): Record<string, string> {
+  if (kind === 'azure') {
+    return { AZURE_STORAGE_ACCOUNT: accessKey, AZURE_STORAGE_KEY: secretKey };
+  }
   return {
     AWS_ACCESS_KEY_ID: accessKey,
     AWS_SECRET_ACCESS_KEY: secretKey,
