@@ -40,8 +40,6 @@ export function loadBundle() {
   const script = new vm.Script(text, {
     filename: bundleFile,
     cachedData: readCompiled(program),
-    // The SDKs are in node_modules, and are imported when something needs them.
-    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
   const module = { exports: {} };
   script.runInThisContext()(module.exports, createRequire(bundleFile), module, addressOf);

@@ -32,6 +32,8 @@ const { metafile, outputFiles } = await build({
   format: 'cjs',
   target: 'node20.19',
   external: ['@aws-sdk/*', '@azure/*', 'typescript'],
+  // Node 20 refuses import() in a script that came from compiled code.
+  supported: { 'dynamic-import': false },
   plugins: [partOfUndici(), ownAddresses()],
   metafile: true,
   write: false,

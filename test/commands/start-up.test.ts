@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { sampleRegistry } from '../../fixtures/sample-registry.ts';
@@ -116,5 +116,17 @@ describe('a command loads only what it needs', () => {
     expect(own).toContain('drivers/s3.js');
     expect(heavy.filter((name) => packages.has(name))).toEqual(['undici']);
     expect([...packages].filter((name) => /^@(aws-sdk|smithy|azure)\//.test(name))).toEqual([]);
+  });
+
+  test('migrate to S3 with a profile: the AWS SDK, which is not in the bundle', async () => {
+    const shared = path.join(folder.path, 'credentials');
+    writeFileSync(shared, '[backup]\naws_access_key_id = key\naws_secret_access_key = secret\n');
+    const target = `s3://bucket?region=eu-1&endpoint=${server.endpoint}`;
+    const { exitCode, packages } = await modulesOf(['migrate', source, target], {
+      AWS_SHARED_CREDENTIALS_FILE: shared,
+      AWS_PROFILE: 'backup',
+    });
+    expect(exitCode).toBe(0);
+    expect(packages).toContain('@aws-sdk/client-s3');
   });
 });
