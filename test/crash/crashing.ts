@@ -31,6 +31,8 @@ export interface CrashTarget {
   remains(): Promise<string[]>;
   /** Tag folders in which there is no file at any depth: a registry lists them as tags, and no listing of objects shows them. */
   ghostTags(): string[];
+  /** What it is copied from, where that is not the pass's folder: set up before each run. */
+  openSource?: (pass: CrashPass) => Promise<Driver>;
   /** For docker-registry, where it has a driver for such a store. */
   storage: RegistryStorage | undefined;
   dispose(): Promise<void>;
@@ -38,6 +40,8 @@ export interface CrashTarget {
 
 export interface CrashPass {
   name: string;
+  /** What the registry holds that the run copies, uploads as well. */
+  content: ReadonlyMap<string, Uint8Array>;
   /** The folder that the run copies from. */
   source: string;
   /** What the target holds before. */
@@ -79,6 +83,7 @@ export async function crashPasses(folder: string, largeLayerBytes = 3000): Promi
     await new Writable(stage).writeTo(driver);
     return {
       name: names[number] ?? '',
+      content: stage,
       source,
       before: withoutUploads(stages[number - 1] ?? new Map()),
       after: encode(withoutUploads(stage)),
@@ -98,6 +103,7 @@ export async function crashOnce(
 ): Promise<boolean> {
   const where = `${pass.name}, killed ${moment} change ${String(at)}`;
   await new Writable(pass.before).writeTo(target.driver);
+  const source = (await target.openSource?.(pass)) ?? (await openFilesystem({ root: pass.source }));
   const isKilled = await target.runKilled(pass.source, at, moment);
   expect({ where, broken: await brokenTags(target.driver) }).toEqual({ where, broken: [] });
   if (!isKilled) {
@@ -109,7 +115,6 @@ export async function crashOnce(
       failures: [],
     });
   }
-  const source = await openFilesystem({ root: pass.source });
   const rerun = await runMigrate(source, target.driver, { delete: deleteAnything });
   expect({ where, ...rerun.tally }).toMatchObject({ where, failures: [], heldBack: 0 });
   expect({ where, content: await contentOfDriver(target.driver) }).toEqual({ where, content: pass.after });
@@ -242,6 +247,54 @@ export async function openAzureTarget({ azurite }: SharedServers): Promise<Crash
   };
 }
 
+/** A bucket in which a registry gets another root: the store copies by itself what is large enough for that. */
+export async function openRerootedTarget({ rgw }: SharedServers): Promise<CrashTarget> {
+  const bucket = await createBucket(rgw);
+  const { endpoint, region, accessKey, secretKey } = rgw;
+  const openAt = (root: string): Promise<Driver> =>
+    openS3({
+      bucket,
+      root,
+      location: `s3://${bucket}/${root}`,
+      endpoint,
+      region,
+      accessKeyId: accessKey,
+      secretAccessKey: secretKey,
+    });
+  const driver = await openAt('new/');
+  const source = await openAt('old/');
+  return {
+    driver,
+    openSource: async ({ content }) => {
+      await new Writable(content).writeTo(source);
+      return source;
+    },
+    runKilled: (_source, at, moment) =>
+      runBehindProxy(endpoint, at, moment, (proxied) =>
+        startRegtool(
+          argvOf(`s3://${bucket}/old?endpoint=${proxied}`, `s3://${bucket}/new?endpoint=${proxied}`),
+          { env: { ...s3Environment(rgw), TMPDIR: scratch.path } },
+        ),
+      ),
+    remains: async () => uploadsOf(driver),
+    ghostTags: () => [],
+    storage: {
+      s3: {
+        bucket,
+        region,
+        regionendpoint: endpoint,
+        accesskey: accessKey,
+        secretkey: secretKey,
+        rootdirectory: '/new',
+      },
+    },
+    dispose: async () => {
+      await source.close();
+      await driver.close();
+    },
+  };
+}
+
 function foldersWithoutFile(folder: string): string[] {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
   const [folders, files] = [true, false].map((isFolder) =>
@@ -253,9 +306,9 @@ function foldersWithoutFile(folder: string): string[] {
 }
 
 /** A process that is killed cannot remove the lists that it keeps on disk. */
-const scratch = createTemporaryFolder('regtool-crash-scratch');
+export const scratch = createTemporaryFolder('regtool-crash-scratch');
 
-const preload = fileURLToPath(new URL('../support/kill-at-nth-change.mjs', import.meta.url));
+export const preload = fileURLToPath(new URL('../support/kill-at-nth-change.mjs', import.meta.url));
 
 function argvOf(source: string, target: string): string[] {
   return ['migrate', source, target, '--delete', '--yes', '--max-delete=100%', '--concurrency=4'];
@@ -277,7 +330,7 @@ async function runBehindProxy(
   }
 }
 
-async function endedByKill(ended: ReturnType<typeof startRegtool>['ended']): Promise<boolean> {
+export async function endedByKill(ended: ReturnType<typeof startRegtool>['ended']): Promise<boolean> {
   try {
     const { exitCode, stdout, stderr } = await ended;
     expect({ exitCode, stdout, stderr }).toEqual({ exitCode: 0, stdout, stderr });
@@ -335,7 +388,7 @@ function withoutUploads(stage: ReadonlyMap<string, Uint8Array>): Map<string, Uin
   return new Map([...stage].filter(([key]) => !key.includes('/_uploads/')));
 }
 
-function encode(objects: ReadonlyMap<string, Uint8Array>): Map<string, string> {
+export function encode(objects: ReadonlyMap<string, Uint8Array>): Map<string, string> {
   return new Map(
     [...objects]
       .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
@@ -349,7 +402,7 @@ function encode(objects: ReadonlyMap<string, Uint8Array>): Map<string, string> {
 }
 
 /** Objects without the calls that made them. */
-class Writable extends RegistryBuilder {
+export class Writable extends RegistryBuilder {
   constructor(objects: ReadonlyMap<string, Uint8Array>) {
     super();
     for (const [key, bytes] of objects) {

@@ -10,6 +10,7 @@ import {
   moments,
   openAzureTarget,
   openFilesystemTarget,
+  openRerootedTarget,
   openS3Target,
 } from './crashing.ts';
 
@@ -24,7 +25,7 @@ describeWithServers(
     const folder = createTemporaryFolder('regtool-crash');
     let passes: CrashPass[];
     beforeAll(async () => {
-      passes = await crashPasses(folder.path);
+      passes = await crashPasses(folder.path, 300_000);
     });
     afterAll(folder.remove);
 
@@ -32,6 +33,7 @@ describeWithServers(
       'a filesystem': () => openFilesystemTarget(folder.path),
       S3: () => openS3Target(servers),
       Azure: () => openAzureTarget(servers),
+      'another root of a bucket': () => openRerootedTarget(servers),
     };
 
     test.each(Object.entries(targets))(

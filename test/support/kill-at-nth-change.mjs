@@ -45,6 +45,7 @@ for (const name of ['mkdir', 'rename', 'unlink', 'rmdir']) {
 const open = fs.promises.open;
 fs.promises.open = async function openCounted(path, flags, ...rest) {
   const isNew = typeof flags === 'string' && flags.startsWith('w');
+  const isLog = typeof flags === 'number' && (flags & fs.constants.O_APPEND) !== 0;
   if (isNew && counts(path)) {
     die();
   }
@@ -57,6 +58,18 @@ fs.promises.open = async function openCounted(path, flags, ...rest) {
         die();
       }
       return write(content);
+    };
+  }
+  if (isLog) {
+    const append = file.appendFile.bind(file);
+    file.appendFile = async (text) => {
+      if (counts(path)) {
+        await append(
+          moment === 'before' ? '' : text.slice(0, Math.ceil(text.length / (moment === 'after' ? 1 : 2))),
+        );
+        die();
+      }
+      return append(text);
     };
   }
   return file;

@@ -10,6 +10,8 @@ export type KillMoment = 'before' | 'middle' | 'after';
 export interface KillingProxy {
   /** `http://127.0.0.1:PORT`, to be given in place of the store's own endpoint. */
   endpoint: string;
+  /** Lets everything pass from now on, under the same address: for a run after the one that died. */
+  revive(): void;
   stop(): Promise<void>;
 }
 
@@ -28,6 +30,7 @@ export async function startKillingProxy(
   const { hostname, port } = new URL(storeEndpoint);
   let mutations = 0;
   let isDead = false;
+  let isRevived = false;
   const die = (): void => {
     isDead = true;
     kill();
@@ -41,7 +44,9 @@ export async function startKillingProxy(
     }
     mutations += MUTATING.has(method) ? 1 : 0;
     const isTheOne =
-      MUTATING.has(method) && (at instanceof RegExp ? at.test(`${method} ${url}`) : mutations === at);
+      !isRevived &&
+      MUTATING.has(method) &&
+      (at instanceof RegExp ? at.test(`${method} ${url}`) : mutations === at);
     if (isTheOne && moment === 'before') {
       die();
       return;
@@ -83,6 +88,10 @@ export async function startKillingProxy(
   const address = server.address() as AddressInfo;
   return {
     endpoint: `http://127.0.0.1:${address.port}`,
+    revive() {
+      isDead = false;
+      isRevived = true;
+    },
     async stop() {
       server.closeAllConnections();
       await new Promise((resolve) => {
