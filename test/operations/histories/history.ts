@@ -13,6 +13,7 @@ import { type Migrated, runMigrate } from '../../support/migrating.ts';
 import { brokenTags } from '../../support/pullable.ts';
 import { type Fault, faults, isTransient, withFaults } from './faults.ts';
 import { type Damage, LivingSource } from './living-source.ts';
+import { MirroredStore } from './mirrored-store.ts';
 import { differences, type Expectation, repositoryOfKey } from './naive-copy.ts';
 
 /** One run of migrate, and what goes on around it. */
@@ -98,11 +99,15 @@ class Killed extends Error {}
 
 /**
  * Lets a history happen, and judges the target after every change of it, after every run, and in the end after a run
- * with deletes that nothing disturbs.
+ * with deletes that nothing disturbs. With real stores, which have to be empty, it is their content that is judged.
  * @throws Error that says what was wrong, and all that had happened.
  */
-export async function live(history: History, seen: Partial<Seen> = {}): Promise<void> {
-  const world = new World(history, seen);
+export async function live(
+  history: History,
+  seen: Partial<Seen> = {},
+  stores?: { source: Driver; target: Driver },
+): Promise<void> {
+  const world = new World(history, seen, stores);
   await world.live();
 }
 
@@ -113,11 +118,14 @@ class World {
   readonly #wrongs: string[] = [];
   readonly #random: Random;
   readonly #source: LivingSource;
+  /** The target, or of a real one what is in it: each key is read again when a change of it has come to its end. */
   readonly #target: MemoryDriver;
+  readonly #real: { source: MirroredStore; target: MirroredStore } | undefined;
+  readonly #underWay = new Set<Promise<unknown>>();
   /** From when on the target may show what could not be pulled at the source either. */
   #hasIncomplete = false;
 
-  constructor(history: History, seen: Partial<Seen>) {
+  constructor(history: History, seen: Partial<Seen>, stores?: { source: Driver; target: Driver }) {
     this.#history = history;
     this.#seen = seen;
     this.#random = new Random(`${history.seed} history`);
@@ -126,10 +134,15 @@ class World {
     if (history.isTargetUsed) {
       this.#copySome();
     }
+    this.#real = stores && {
+      source: new MirroredStore(stores.source, this.#source.memory.objects),
+      target: new MirroredStore(stores.target, this.#target.objects),
+    };
   }
 
   async live(): Promise<void> {
     try {
+      await this.#real?.target.push();
       for (const pass of this.#history.passes) {
         this.#prepare(pass);
         await this.#run(pass);
@@ -176,9 +189,12 @@ class World {
     const before = new Map(this.#target.objects);
     const version = this.#source.version;
     const run = this.#stores(pass);
+    await this.#real?.source.push();
     const { outcome, result, error } = await this.#migrate(pass, run);
     run.isOver = true;
     await nextTurn();
+    // What a run that died had under way comes to its end at a real store.
+    await Promise.allSettled(this.#underWay);
     const exitCode = result === undefined ? undefined : exitCodeOf(result);
     this.#words.push(
       `RUN ${JSON.stringify(pass)}: ${outcome}, exit ${exitCode}, ${run.mutations} changes${error === undefined ? '' : ` (${error.message})`}`,
@@ -227,6 +243,7 @@ class World {
             this.#words.push(`  (while asked) ${this.#source.happen()}`);
             this.#source.settle();
           }
+          await this.#real?.source.push();
           return pass.isApproved;
         },
       });
@@ -259,7 +276,7 @@ class World {
         throw new Killed();
       }
     };
-    const onCall = (): void => {
+    const onCall = async (): Promise<void> => {
       if (isDead) {
         throw new Killed();
       }
@@ -274,12 +291,13 @@ class World {
         }
         if (pass.changesDuring > 0) {
           this.#source.step();
+          await this.#real?.source.push();
         }
       }
     };
-    const source = withHooks(this.#source.memory, {
-      before: (call) => {
-        onCall();
+    const source = withHooks(this.#real?.source.driver ?? this.#source.memory, {
+      before: async (call) => {
+        await onCall();
         if (isMutation(call)) {
           this.#wrongs.push(`${call.operation} ${call.key} at the source`);
         }
@@ -315,26 +333,48 @@ class World {
 
   /** Judges the tags after each change that could break one. Deletes of one request happen one by one in no order. */
   #watchedTarget(changes: { before: (key: string) => void; after: (key: string) => void }): Driver {
-    const { objects, ...driver } = this.#target;
-    const around = async (key: string, action: () => Promise<unknown>): Promise<void> => {
+    const { objects, ...inMemory } = this.#target;
+    const driver = this.#real?.target.driver ?? inMemory;
+    const change = async (key: string, action: () => Promise<unknown>): Promise<void> => {
       const former = objects.get(key);
       changes.before(key);
-      await action();
+      try {
+        await action();
+      } finally {
+        await this.#real?.target.pull(key);
+      }
       if (key.endsWith('/current/link') || former !== undefined) {
         this.#judgeTags(`after a change of ${key}`);
       }
       this.#judgeRevision(key);
       changes.after(key);
     };
+    const around = async (key: string, action: () => Promise<unknown>): Promise<void> => {
+      const changing = change(key, action);
+      this.#underWay.add(changing);
+      try {
+        await changing;
+      } finally {
+        this.#underWay.delete(changing);
+      }
+    };
     return {
       ...driver,
       supports: { ...driver.supports, deleteBatchSize: this.#history.deleteBatchSize },
       write: (key, body, options) => around(key, () => driver.write(key, body, options)),
+      ...(driver.copyFrom !== undefined && {
+        copyFrom: (from, key, options) => around(key, async () => driver.copyFrom?.(from, key, options)),
+      }),
       delete: async (keys, options) => {
         const left = [...keys];
         while (left.length > 0) {
           const [key = ''] = left.splice(this.#random.below(left.length), 1);
-          await around(key, () => driver.delete([key], options));
+          await around(key, async () => {
+            const [failure] = await driver.delete([key], options);
+            if (failure !== undefined) {
+              throw failure.error;
+            }
+          });
         }
         return [];
       },
@@ -367,7 +407,9 @@ class World {
 
   /** The quick judge must find what the thorough one finds. */
   async #judgeTheJudge(): Promise<void> {
-    const thorough = await brokenTags(this.#target);
+    await this.#real?.source.assertMirrored();
+    await this.#real?.target.assertMirrored();
+    const thorough = await brokenTags(this.#real?.target.driver ?? this.#target);
     const quick = visibleTags(this.#target.objects).filter(({ why }) => why !== undefined);
     if (quick.length !== thorough.length) {
       this.#wrongs.push(`${quick.length} broken tags, and ${thorough.length} by pullable.ts`);
