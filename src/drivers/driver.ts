@@ -182,6 +182,8 @@ export interface ReadOptions extends CallOptions {
 export type IntoMemory = () => Uint8Array | undefined;
 
 export interface HashOptions extends CallOptions {
+  /** What the object is thought to have, so that large ones need not come last. */
+  sizeBytes?: number | undefined;
   /** Told now and then, and at the end, how many bytes of the object have been hashed; a repeated attempt begins anew. */
   onSeen?: ((seenBytes: number) => void) | undefined;
 }

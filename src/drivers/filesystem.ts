@@ -153,12 +153,13 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
   async function hash(
     key: string,
     algorithm: ContentDigest['algorithm'],
-    { signal, onSeen }: HashOptions = {},
+    { signal, onSeen, sizeBytes: expectedBytes }: HashOptions = {},
   ): Promise<string> {
     throwIfAborted(signal, describe('read', key));
     assertReadable(key);
     try {
-      const { hex, sizeBytes, seenBytes } = await hashFile(root + key, algorithm, { signal, onSeen });
+      const options = { signal, onSeen, sizeBytes: expectedBytes };
+      const { hex, sizeBytes, seenBytes } = await hashFile(root + key, algorithm, options);
       if (seenBytes !== sizeBytes) {
         throw becameShorter(key);
       }

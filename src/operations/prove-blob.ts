@@ -45,7 +45,7 @@ export class BlobProver {
   async prove(digest: Digest, sizeBytes: number): Promise<BlobProof> {
     const expected = digestParts(digest);
     const told = expected.algorithm === 'sha256' ? await this.#ask(digest, sizeBytes) : undefined;
-    const hex = told ?? (await this.#read(digest));
+    const hex = told ?? (await this.#read(digest, sizeBytes));
     return {
       matches: hex === expected.hex,
       actual: `${expected.algorithm}:${hex}`,
@@ -73,7 +73,7 @@ export class BlobProver {
   }
 
   /** A connection that breaks in the middle is no statement about the blob: it is read anew. */
-  async #read(digest: Digest): Promise<string> {
+  async #read(digest: Digest, sizeBytes: number): Promise<string> {
     const { signal } = this.#options;
     let reportedBytes = 0;
     const onSeen = (seenBytes: number): void => {
@@ -87,6 +87,7 @@ export class BlobProver {
         return await hashObject(this.#driver, blobDataKey(digest), digestParts(digest).algorithm, {
           signal,
           onSeen,
+          sizeBytes,
         });
       } catch (error) {
         const mayHelp = isDriverError(error) && (error.retryable || error.code === 'CHANGED');

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import type { HashReply, HashRequest } from './messages.ts';
+import type { HashReply, HashRequest, TimeSpent } from './messages.ts';
 
 export interface AskOptions {
   signal?: AbortSignal | undefined;
@@ -9,6 +9,13 @@ export interface AskOptions {
 }
 
 type Reply<Kind extends HashReply['kind']> = Extract<HashReply, { kind: Kind }>;
+
+export interface ThreadEvents {
+  /** The thread has ended, which it does only where something is badly wrong. */
+  onEnd(thread: HashThread): void;
+  /** Called with each of its answers about a file. */
+  onSpent(spent: TimeSpent): void;
+}
 
 interface Pending {
   resolve: (reply: HashReply) => void;
@@ -20,15 +27,14 @@ interface Pending {
 export class HashThread {
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
-  readonly #onEnd: (thread: HashThread) => void;
+  readonly #events: ThreadEvents;
   #nextJob = 0;
   #ended: Error | undefined;
   /** Files and contents that it has on hand. */
   load = 0;
 
-  /** @param onEnd called when the thread has ended, which it does only where something is badly wrong. */
-  constructor(onEnd: (thread: HashThread) => void) {
-    this.#onEnd = onEnd;
+  constructor(events: ThreadEvents) {
+    this.#events = events;
     this.#worker = startThread();
     this.#worker.on('message', (reply: HashReply) => this.#take(reply));
     this.#worker.on('error', (error) => this.#end(error));
@@ -86,6 +92,9 @@ export class HashThread {
 
   #take(reply: HashReply): void {
     const pending = this.#pending.get(reply.job);
+    if ('spent' in reply) {
+      this.#events.onSpent(reply.spent);
+    }
     if (reply.kind === 'seen') {
       pending?.onSeen?.(reply.seenBytes);
     } else if (reply.kind === 'failed') {
@@ -101,7 +110,7 @@ export class HashThread {
     for (const { reject } of this.#pending.values()) {
       reject(this.#ended);
     }
-    this.#onEnd(this);
+    this.#events.onEnd(this);
   }
 }
 

@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
-import type { HashReply, HashRequest } from './messages.ts';
+import type { HashReply, HashRequest, TimeSpent } from './messages.ts';
 
 // What runs in each thread of `hash-threads.ts`: started as a thread, never imported.
 
@@ -62,6 +62,8 @@ async function settle(
 /** Synchronous reads cost a few microseconds each, where asynchronous ones would cost more than the hash of a block. */
 async function hashFile({ job, path, algorithm }: Request<'file'>): Promise<HashReply | undefined> {
   const hash = createHash(algorithm);
+  let spent: TimeSpent = { readMs: 0, hashMs: 0 };
+  let markedAtMs = performance.now();
   const file = openSync(path, 'r');
   files.add(job);
   try {
@@ -73,19 +75,26 @@ async function hashFile({ job, path, algorithm }: Request<'file'>): Promise<Hash
       if (bytesRead === 0) {
         break;
       }
+      const readAtMs = performance.now();
       hash.update(bytesRead === BLOCK_BYTES ? block : block.subarray(0, bytesRead));
+      const hashedAtMs = performance.now();
+      spent.readMs += readAtMs - markedAtMs;
+      spent.hashMs += hashedAtMs - readAtMs;
+      markedAtMs = hashedAtMs;
       seenBytes += bytesRead;
       turnBytes += bytesRead;
       if (turnBytes >= TURN_BYTES) {
         turnBytes = 0;
-        answer({ kind: 'seen', job, seenBytes });
+        answer({ kind: 'seen', job, seenBytes, spent });
         await setImmediate();
         if (left.has(job)) {
           return undefined;
         }
+        spent = { readMs: 0, hashMs: 0 };
+        markedAtMs = performance.now();
       }
     }
-    return { kind: 'file', job, hex: hash.digest('hex'), sizeBytes, seenBytes };
+    return { kind: 'file', job, hex: hash.digest('hex'), sizeBytes, seenBytes, spent };
   } finally {
     closeSync(file);
     files.delete(job);

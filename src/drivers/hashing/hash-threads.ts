@@ -1,18 +1,19 @@
 import { availableParallelism } from 'node:os';
-import pLimit from 'p-limit';
+import { FileTurns } from './file-turns.ts';
 import { HashThread, type AskOptions } from './hash-thread-handle.ts';
 import type { ContentAlgorithm, PieceAlgorithm } from './messages.ts';
 
 /** Threads are started one by one, when there is work and no idle one. More of them than cores hash no faster. */
 const THREADS_MAX = availableParallelism();
-/** Files are read, too, and on a disk behind a network that is mostly waiting. */
-const FILE_THREADS_MAX = Math.max(4, THREADS_MAX);
-/** So that a thread has its next file at hand when it is done with one. */
-const FILES_PER_THREAD = 2;
 
 const threads = new Set<HashThread>();
-const fileLimit = pLimit(FILE_THREADS_MAX * FILES_PER_THREAD);
+const fileTurns = new FileTurns(THREADS_MAX);
 let nextContent = 0;
+
+export interface HashFileOptions extends AskOptions {
+  /** What the file is thought to have. Of those that wait, the largest comes first. */
+  sizeBytes?: number | undefined;
+}
 
 export interface HashedFile {
   /** Lower case. */
@@ -30,10 +31,10 @@ export interface HashedFile {
 export async function hashFile(
   filePath: string,
   algorithm: ContentAlgorithm,
-  options: AskOptions = {},
+  { sizeBytes = 0, ...options }: HashFileOptions = {},
 ): Promise<HashedFile> {
-  return fileLimit(async () => {
-    const thread = leastLoaded(FILE_THREADS_MAX);
+  return fileTurns.take(sizeBytes, async () => {
+    const thread = leastLoaded(fileTurns.threads);
     thread.load += 1;
     try {
       return await thread.ask('file', (job) => ({ kind: 'file', job, path: filePath, algorithm }), options);
@@ -95,7 +96,10 @@ function leastLoaded(threadsMax: number): HashThread {
     }
   }
   if (best === undefined || (best.load > 0 && threads.size < threadsMax)) {
-    best = new HashThread((ended) => threads.delete(ended));
+    best = new HashThread({
+      onEnd: (ended) => threads.delete(ended),
+      onSpent: (spent) => fileTurns.note(spent),
+    });
     threads.add(best);
   }
   return best;

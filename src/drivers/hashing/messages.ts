@@ -26,11 +26,18 @@ export type HashRequest =
   /** Nobody will ask for the digest of that content. */
   | { kind: 'drop'; content: number };
 
+/** What a thread did with its time since it last told of the file. */
+export interface TimeSpent {
+  /** In system calls that open or read it. */
+  readMs: number;
+  hashMs: number;
+}
+
 export type HashReply =
   /** How far a file has come. */
-  | { kind: 'seen'; job: number; seenBytes: number }
+  | { kind: 'seen'; job: number; seenBytes: number; spent: TimeSpent }
   /** `seenBytes` is less than `sizeBytes` of a file that became shorter meanwhile. */
-  | { kind: 'file'; job: number; hex: string; sizeBytes: number; seenBytes: number }
+  | { kind: 'file'; job: number; hex: string; sizeBytes: number; seenBytes: number; spent: TimeSpent }
   | { kind: 'piece'; job: number; hex: string }
   | { kind: 'end'; job: number; hex: string }
   /** `code` is the system's, such as ENOENT. */

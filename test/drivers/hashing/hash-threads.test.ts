@@ -1,6 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import type * as threads from 'node:worker_threads';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { HashThread } from '../../../src/drivers/hashing/hash-thread-handle.ts';
+import type { TimeSpent } from '../../../src/drivers/hashing/messages.ts';
 import { hashFile, openThreadedHash } from '../../../src/drivers/hashing/hash-threads.ts';
 
 const hexOf = (algorithm: string, content: Uint8Array): string =>
@@ -57,6 +62,25 @@ describe('a content in pieces', () => {
 });
 
 describe('threads', () => {
+  it('tell what they spend on reading and on hashing, piece by piece', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'regtool-hash-'));
+    const thread = new HashThread({ onEnd: () => undefined, onSpent: (spent) => spents.push(spent) });
+    const spents: TimeSpent[] = [];
+    try {
+      const file = path.join(folder, 'file');
+      writeFileSync(file, Buffer.alloc(20 * 1024 * 1024, 7));
+      await thread.ask('file', (job) => ({ kind: 'file', job, path: file, algorithm: 'sha256' }));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+    // After 8 MiB, after 16, and at the end: each tells of itself alone.
+    expect(spents).toHaveLength(3);
+    for (const { readMs, hashMs } of spents) {
+      expect(readMs).toBeGreaterThan(0);
+      expect(hashMs).toBeGreaterThan(0);
+    }
+  });
+
   afterEach(() => {
     vi.doUnmock('node:worker_threads');
     vi.resetModules();
