@@ -164,7 +164,7 @@ function readDocument(document: unknown): Manifest {
   if (!isObject(document)) {
     throw new Unusable('shape', 'it is not a JSON object');
   }
-  const version = document['schemaVersion'];
+  const version = member(document, 'schemaVersion');
   if (typeof version !== 'number') {
     throw new Unusable('shape', '"schemaVersion" is not a number');
   }
@@ -174,7 +174,7 @@ function readDocument(document: unknown): Manifest {
   if (version !== 2) {
     throw new Unusable('media-type', `its schema version is ${version}`);
   }
-  const mediaType = optionalString(document['mediaType'], '"mediaType"');
+  const mediaType = optionalString(member(document, 'mediaType'), '"mediaType"');
   switch (mediaType) {
     case DOCKER_MANIFEST:
     case OCI_MANIFEST:
@@ -183,7 +183,7 @@ function readDocument(document: unknown): Manifest {
     case OCI_INDEX:
       return readIndex(document, mediaType);
     case '':
-      return isPresent(document['manifests'])
+      return isPresent(member(document, 'manifests'))
         ? readIndex(document, OCI_INDEX)
         : readManifest(document, OCI_MANIFEST);
     default:
@@ -192,14 +192,14 @@ function readDocument(document: unknown): Manifest {
 }
 
 function readManifest(document: JsonObject, mediaType: string): Manifest {
-  const config = readDescriptor(document['config'], 'config');
-  const layers = descriptors(document['layers'], 'layers');
+  const config = readDescriptor(member(document, 'config'), 'config');
+  const layers = descriptors(member(document, 'layers'), 'layers');
   return { ok: true, kind: 'manifest', mediaType, config, layers, children: [], blobs: [config, ...layers] };
 }
 
 /** A build cache is stored as an index whose entries are layers and a config, not manifests. */
 function readIndex(document: JsonObject, mediaType: string): Manifest {
-  const entries = descriptors(document['manifests'], 'manifests');
+  const entries = descriptors(member(document, 'manifests'), 'manifests');
   const children = entries.filter(isManifestDescriptor);
   const blobs = entries.filter((entry) => !isManifestDescriptor(entry));
   const config = blobs.find((entry) => entry.mediaType === BUILD_CACHE_CONFIG);
@@ -214,19 +214,19 @@ function isManifestDescriptor({ mediaType }: Descriptor): boolean {
 
 /** Stored with its signatures beside the other members (registry 2.5 and later), or without (before). */
 function readSchema1(document: JsonObject): Manifest {
-  const layers = list(document['fsLayers'], 'fsLayers').map((layer, index): Descriptor => {
+  const layers = list(member(document, 'fsLayers'), 'fsLayers').map((layer, index): Descriptor => {
     const where = `fsLayers[${index}]`;
     if (!isObject(layer)) {
       throw new Unusable('shape', `${where} is not an object`);
     }
     return {
-      digest: readDigest(layer['blobSum'], `${where}.blobSum`),
+      digest: readDigest(member(layer, 'blobSum'), `${where}.blobSum`),
       sizeBytes: undefined,
       mediaType: '',
       required: true,
     };
   });
-  const mediaType = isPresent(document['signatures']) ? SCHEMA_1_SIGNED : SCHEMA_1;
+  const mediaType = isPresent(member(document, 'signatures')) ? SCHEMA_1_SIGNED : SCHEMA_1;
   return { ok: true, kind: 'schema1', mediaType, layers, children: [], blobs: layers };
 }
 
@@ -238,11 +238,11 @@ function readDescriptor(value: unknown, where: string): Descriptor {
   if (!isObject(value)) {
     throw new Unusable('shape', isPresent(value) ? `${where} is not an object` : `it has no ${where}`);
   }
-  const mediaType = optionalString(value['mediaType'], `${where}.mediaType`);
-  const urls = list(value['urls'], `${where}.urls`);
+  const mediaType = optionalString(member(value, 'mediaType'), `${where}.mediaType`);
+  const urls = list(member(value, 'urls'), `${where}.urls`);
   return {
-    digest: readDigest(value['digest'], `${where}.digest`),
-    sizeBytes: readSize(value['size'], `${where}.size`),
+    digest: readDigest(member(value, 'digest'), `${where}.digest`),
+    sizeBytes: readSize(member(value, 'size'), `${where}.size`),
     mediaType,
     required: urls.length === 0 || !isForeign(mediaType),
   };
@@ -289,6 +289,25 @@ function optionalString(value: unknown, where: string): string {
     throw new Unusable('shape', `${where} is not a string`);
   }
   return value;
+}
+
+/**
+ * A member as Go's encoding/json finds it: by its name, or by one that differs in case alone, whichever comes last. A
+ * registry refuses a manifest whose `LAYERS` are not there (seen on 2.8.2), and so serves and needs them.
+ */
+function member(object: JsonObject, name: string): unknown {
+  let found = object[name];
+  for (const key of Object.keys(object)) {
+    if (key.length === name.length && (key === name || folded(key) === folded(name))) {
+      found = object[key];
+    }
+  }
+  return found;
+}
+
+/** As Unicode folds case: the long s and the Kelvin sign are an s and a k. */
+function folded(name: string): string {
+  return name.toUpperCase().toLowerCase();
 }
 
 function isObject(value: unknown): value is JsonObject {

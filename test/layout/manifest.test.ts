@@ -55,6 +55,29 @@ describe('an image manifest', () => {
     expect(read(image({ mediaType: null, manifests: null }))).toMatchObject({ kind: 'manifest' });
   });
 
+  // A real registry 2.8.2 refused each of these with MANIFEST_BLOB_UNKNOWN while the layer was not there.
+  it.each([
+    ['LAYERS', 'digest', 'config'],
+    ['layer\u017F', 'digest', 'config'],
+    ['Layers', 'DIGEST', 'Config'],
+  ])('may name its members in any case, as Go does: %s, %s, %s', (layers, name, config) => {
+    const named = (letter: string) => ({ mediaType: LAYER, size: 7, [name]: digest(letter) });
+    const manifest = read({ schemaVersion: 2, mediaType: OCI, [config]: named('c'), [layers]: [named('1')] });
+    expect(references(manifest).map((reference) => reference.digest)).toEqual([digest('c'), digest('1')]);
+  });
+
+  it('takes the last of members that differ in case alone', () => {
+    const [one, two] = [[descriptor('1', LAYER)], [descriptor('2', LAYER)]];
+    const layersOf = (members: object) => read({ ...image({ layers: undefined }), ...members }).layers;
+    expect(layersOf({ layers: one, Layers: two }).map((layer) => layer.digest)).toEqual([digest('2')]);
+    expect(
+      read(
+        `{"schemaVersion":2,"config":${JSON.stringify(descriptor('c', CONFIG))},"LAYERS":${JSON.stringify(two)},"layers":${JSON.stringify(one)}}`,
+      ).layers.map((layer) => layer.digest),
+    ).toEqual([digest('1')]);
+    expect(layersOf({ layer: one, players: two, 'layer s': one })).toEqual([]);
+  });
+
   it('may have no layers and no sizes', () => {
     const manifest = read({
       schemaVersion: 2,
