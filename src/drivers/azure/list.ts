@@ -74,15 +74,11 @@ export async function listLevel(
 /** What a driver tells of a blob. */
 export function statOf(blob: AzureBlob, key: string): ObjectStat {
   const { sizeBytes, modifiedAtMs, etag } = blob;
-  const md5 = trustedMd5(blob);
-  return {
-    key,
-    sizeBytes,
-    ...(modifiedAtMs === undefined ? {} : { modifiedAtMs }),
-    ...(etag === undefined ? {} : { etag }),
-    ...(md5 === undefined ? {} : { md5 }),
-    ...(blob.isFolderStub ? { isFolderStub: true } : {}),
-  };
+  const stat: ObjectStat = { key, sizeBytes, modifiedAtMs, etag, md5: trustedMd5(blob) };
+  if (blob.isFolderStub) {
+    stat.isFolderStub = true;
+  }
+  return stat;
 }
 
 /**
