@@ -29,7 +29,8 @@ export type Fault =
   /** The store's answer, as somebody on the way, or a store with a fault, would make it. */
   | {
       kind: 'rewrite';
-      answer: (answer: ProxiedAnswer) => { body?: Buffer; headers?: Record<string, string> };
+      /** A header that is undefined is left out. */
+      answer: (answer: ProxiedAnswer) => { body?: Buffer; headers?: Record<string, string | undefined> };
     };
 
 export interface FaultingProxy {
@@ -97,11 +98,13 @@ export async function startFaultingProxy(storeEndpoint: string): Promise<Faultin
         const status = answer.statusCode ?? 502;
         const changed = fault.answer({ status, headers: answer.headers, body });
         const isHead = incoming.method === 'HEAD';
-        response.writeHead(status, {
+        const headers = {
           ...kept,
           'content-length': isHead ? (length ?? '0') : String((changed.body ?? body).length),
           ...changed.headers,
-        });
+        };
+        const given = Object.entries(headers).filter(([, value]) => value !== undefined);
+        response.writeHead(status, Object.fromEntries(given));
         response.end(isHead ? undefined : (changed.body ?? body));
         return;
       }

@@ -109,8 +109,9 @@ export interface WireRun {
 export function describeOnWire(
   name: string,
   body: (kind: WireKind, trial: (about: WireTrial) => Promise<{ run: WireRun; pausesMs: number[] }>) => void,
+  kinds: readonly WireKind[] = [s3Kind, azureKind],
 ): void {
-  for (const kind of [s3Kind, azureKind]) {
+  for (const kind of kinds) {
     describeWithServers(`${name} ${kind.name}`, [kind.name === 'S3' ? 'rgw' : 'azurite'], (servers) => {
       const stages = makeStages();
       let source: WireStore;
