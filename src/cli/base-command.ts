@@ -6,6 +6,7 @@ import { describeFailure, type Failure } from './failure.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { noProgressFlag } from './flags.ts';
 import { type Interruption, watchInterruption } from './interruption.ts';
+import { type LostTerminal, watchTerminal } from './lost-terminal.ts';
 import { Progress } from './progress.ts';
 import { redact } from './redact.ts';
 import { escapeLines, terminalSafeJson } from './units.ts';
@@ -42,7 +43,7 @@ export abstract class BaseCommand extends Command {
   #progress = new Progress({ silent: true });
   #exitCode: ExitCode = exitCodes.done;
 
-  /** Aborted by the first SIGINT or SIGTERM. Every operation takes it. */
+  /** Aborted by the first SIGINT or SIGTERM, and by SIGHUP from its terminal. Every operation takes it. */
   protected get signal(): AbortSignal {
     if (this.#interruption === undefined) {
       throw new TypeError('The signal exists only while the command runs.');
@@ -107,12 +108,20 @@ export abstract class BaseCommand extends Command {
 
   protected override async init(): Promise<void> {
     await super.init();
-    quietBrokenPipe(process.stderr);
+    const terminal = watchTerminal();
+    quietLostReader(process.stderr, terminal);
     this.#interruption = watchInterruption({
-      onFirst: () => {
+      hadTerminal: terminal.hadTerminal,
+      onFirst: (name) => {
+        if (name === 'SIGHUP') {
+          terminal.leave();
+        }
         // A terminal has just shown ^C, with the cursor behind it.
         const start = process.stderr.isTTY ? '\n' : '';
         this.logToStderr(`${start}interrupted: stopping cleanly; press again to stop at once`);
+      },
+      onHangupWithoutTerminal: () => {
+        this.logToStderr('The terminal is gone, and this goes on without it (SIGTERM ends it cleanly).');
       },
       onSecond: (exitCode) => {
         this.#progress.stop();
@@ -197,14 +206,19 @@ function withoutStack({ code, exitCode, message, reasons }: Failure): NonNullabl
 
 const quieted = new WeakSet<NodeJS.WritableStream>();
 
-/** Lets `regtool ... 2>&1 | head` end quietly. oclif does so for stdout only. */
-function quietBrokenPipe(stream: NodeJS.WritableStream): void {
+/**
+ * Lets `regtool ... 2>&1 | head` end quietly; oclif does so for stdout only. What is under way is to be wound up as
+ * well when the terminal is gone, which answers with EIO.
+ */
+function quietLostReader(stream: NodeJS.WritableStream, terminal: LostTerminal): void {
   if (quieted.has(stream)) {
     return;
   }
   quieted.add(stream);
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') {
+    if (error.code === 'EIO' && terminal.hadTerminal) {
+      terminal.leave();
+    } else if (error.code !== 'EPIPE') {
       throw error;
     }
   });

@@ -4,7 +4,8 @@ import type { DataSubset } from '../operations/sample.ts';
 import { kindNames, kindsInOrder } from './kinds.ts';
 import { formatSubset } from './read-data.ts';
 import { formatTable } from './table.ts';
-import { escapeForTerminal, formatBytes, formatCount, formatDuration, plural } from './units.ts';
+import { formatBytes } from '../operations/format-bytes.ts';
+import { escapeForTerminal, formatCount, formatDuration, plural } from './units.ts';
 
 const TAGS_SHOWN = 50;
 const EXAMPLES_SHOWN = 3;

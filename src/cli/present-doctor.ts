@@ -6,7 +6,8 @@ import type {
   PassEstimate,
 } from '../operations/doctor.ts';
 import { wrapWords } from './fill.ts';
-import { escapeForTerminal, formatBytes, formatCount, formatDuration, plural } from './units.ts';
+import { formatBytes } from '../operations/format-bytes.ts';
+import { escapeForTerminal, formatCount, formatDuration, plural } from './units.ts';
 
 const headings = { store: 'Store', source: 'Source', target: 'Target' } as const;
 

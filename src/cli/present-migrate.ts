@@ -6,7 +6,8 @@ import type { Problem } from '../operations/migrate/run.ts';
 import { fillLines, wrapWords } from './fill.ts';
 import { kindNames, kindsInOrder } from './kinds.ts';
 import { formatTable } from './table.ts';
-import { escapeForTerminal, formatBytes, formatCount, formatDuration, plural } from './units.ts';
+import { formatBytes } from '../operations/format-bytes.ts';
+import { escapeForTerminal, formatCount, formatDuration, plural } from './units.ts';
 
 const REPOSITORIES_SHOWN = 20;
 const PROBLEMS_SHOWN = 20;

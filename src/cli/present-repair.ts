@@ -9,7 +9,8 @@ import type {
 } from '../operations/repair.ts';
 import type { UndoResult } from '../operations/repair/undo.ts';
 import { formatTable } from './table.ts';
-import { escapeForTerminal, formatBytes, formatCount, formatDuration, plural } from './units.ts';
+import { formatBytes } from '../operations/format-bytes.ts';
+import { escapeForTerminal, formatCount, formatDuration, plural } from './units.ts';
 
 const STEPS_SHOWN = 30;
 const LEFT_SHOWN = 20;

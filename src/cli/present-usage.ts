@@ -4,7 +4,8 @@ import type { RepositoryUsage, UsageResult } from '../operations/usage.ts';
 import { wrapWords } from './fill.ts';
 import { kindNames, kindsInOrder } from './kinds.ts';
 import { formatTable } from './table.ts';
-import { escapeForTerminal, formatBytes, formatCount, formatDuration, plural } from './units.ts';
+import { formatBytes } from '../operations/format-bytes.ts';
+import { escapeForTerminal, formatCount, formatDuration, plural } from './units.ts';
 
 /** By what repositories can be sorted: the largest first, or by name. */
 export const usageOrders = ['size', 'only-here', 'tags', 'name'] as const;

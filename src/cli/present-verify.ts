@@ -12,7 +12,8 @@ import {
 } from './present-differences.ts';
 import { formatSubset } from './read-data.ts';
 import { formatTable } from './table.ts';
-import { escapeForTerminal, formatBytes, formatCount, formatDuration, plural } from './units.ts';
+import { formatBytes } from '../operations/format-bytes.ts';
+import { escapeForTerminal, formatCount, formatDuration, plural } from './units.ts';
 
 export interface VerifyFacts {
   durationMs: number;

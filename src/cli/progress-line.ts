@@ -1,4 +1,5 @@
-import { formatBytes, formatCount, formatDuration, plural } from './units.ts';
+import { formatBytes } from '../operations/format-bytes.ts';
+import { formatCount, formatDuration, plural } from './units.ts';
 
 /** How far a phase has come. */
 export interface ProgressState {

@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto';
 import * as Flags from '@oclif/core/flags';
 import type { DataSubset } from '../operations/sample.ts';
-import { formatBytes, parseBytes } from './units.ts';
+import { formatBytes } from '../operations/format-bytes.ts';
+import { parseBytes } from './units.ts';
 import { UsageError } from './usage-error.ts';
 
 const NAME = '--read-data';

@@ -106,7 +106,7 @@ export async function migrate(
 async function carryOut(run: Run, plan: Plan, options: MigrateOptions): Promise<boolean> {
   const { concurrency, copyConcurrency = concurrency, observer } = options;
   for (const { prefix, error } of plan.listingFailures) {
-    await run.fail(prefix, error);
+    await run.fail(prefix, error, { kind: 'prefix', action: 'list' });
   }
   await cleanUp(run, plan);
   const phase = (name: string, totals: PhaseTotals) => {

@@ -6,10 +6,12 @@ export type ObjectKind = RegistryPath['kind'];
 /** One line of a report: an object and what was, or would be, done with it. */
 export interface ReportRecord {
   type: 'object';
-  action: 'copy' | 'rewrite' | 'delete' | 'hold-back' | 'leave' | 'clean-up';
+  /** `list`: a part of a store that could not be listed. */
+  action: 'copy' | 'rewrite' | 'delete' | 'hold-back' | 'leave' | 'clean-up' | 'list';
   /** `planned` in a dry run; `vanished`: gone from the source since it was listed. */
   outcome: 'planned' | 'done' | 'failed' | 'held-back' | 'vanished' | 'left';
-  kind: ObjectKind;
+  kind: ObjectKind | 'prefix';
+  /** For a `prefix`: what all the keys of the part begin with. */
   key: string;
   repository?: string;
   tag?: string;

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { formatBytes } from '../../src/operations/format-bytes.ts';
 import {
   escapeForTerminal,
   escapeLines,
-  formatBytes,
   formatCount,
   formatDuration,
   parseBytes,

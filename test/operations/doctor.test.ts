@@ -368,6 +368,19 @@ describe('what a migration will take', () => {
     expect(result.verdict).toBe('failed');
   });
 
+  test('is told in units of its size', async () => {
+    const target = withProbe({
+      folder: { value: folder({ freeBytes: 5 * 2 ** 40, freeFiles: 12_345_678 }) },
+    });
+    const blobs = uniformBlobs({ shards: 2, blobsInEach: 3, bytes: 1024 });
+    const source = memoryOf(new Map([...blobs, ...someLink]));
+    const result = await examine([patient('source', source), patient('target', target)]);
+    expect(result.pair.find(({ name }) => name === 'space')?.finding).toBe(
+      '5.0 TiB are free, of which about 6.0 KiB are needed',
+    );
+    expect(result.pair.find(({ name }) => name === 'inodes')?.finding).toMatch(/^12,345,678 files/);
+  });
+
   test('is reckoned from a sample when it is large', async () => {
     const blobs = uniformBlobs({ shards: 256, blobsInEach: 100, bytes: 10 });
     const { stores } = await examine([patient('store', memoryOf(new Map([...blobs, ...someLink])))]);

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { sampleRegistry } from '../../fixtures/sample-registry.ts';
 import { DriverError } from '../../src/drivers/errors.ts';
+import { type ReportRecord, silentObserver } from '../../src/operations/observer.ts';
 import { brokenTags, pullableTags } from '../support/pullable.ts';
 import { withHooks } from '../support/hooked-driver.ts';
 import { deleteAnything, memoryOf, runMigrate } from '../support/migrating.ts';
@@ -37,6 +38,29 @@ test.each([
     expected.map(({ repository, tag }) => `${repository}:${tag}`).sort(),
   );
   expect(await brokenTags(target)).toEqual([]);
+});
+
+test('a part that cannot be listed is reported as a prefix, not as an object', async () => {
+  const { source } = withSealed(`${repositories}shop/`);
+  const records: ReportRecord[] = [];
+  const observer = {
+    ...silentObserver,
+    async record(record: ReportRecord) {
+      records.push(record);
+    },
+  };
+  await runMigrate(source, memoryOf(new Map()), { observer });
+  expect(records.filter(({ outcome }) => outcome === 'failed')).toEqual([
+    {
+      type: 'object',
+      action: 'list',
+      outcome: 'failed',
+      kind: 'prefix',
+      key: `${repositories}shop/`,
+      reason: expect.stringContaining('may not be accessed'),
+    },
+  ]);
+  expect(records.filter(({ kind }) => kind === 'foreign')).toEqual([]);
 });
 
 test.each([[`${repositories}shop/`], ['docker/registry/v2/blobs/sha256/']])(

@@ -1,3 +1,4 @@
+import { formatBytes } from '../format-bytes.ts';
 import type { Driver } from '../../drivers/driver.ts';
 import { canCopyFrom, overlap } from '../../drivers/keys.ts';
 import type { StoreProbe } from '../../drivers/probe.ts';
@@ -88,11 +89,11 @@ export function judgeSpace(
   }
   const { freeBytes, freeFiles } = facts.value;
   const neededFiles = (blobs + links) * FILES_PER_OBJECT;
-  const needed = `${isAtLeast ? 'at least ' : 'about '}${gibibytes(blobBytes)}`;
+  const needed = `${isAtLeast ? 'at least ' : 'about '}${formatBytes(blobBytes)}`;
   const space =
     blobBytes > freeBytes
-      ? failed('space', `${gibibytes(freeBytes)} are free, and ${needed} are needed`, 'Make room first.')
-      : ok('space', `${gibibytes(freeBytes)} are free, of which ${needed} are needed`);
+      ? failed('space', `${formatBytes(freeBytes)} are free, and ${needed} are needed`, 'Make room first.')
+      : ok('space', `${formatBytes(freeBytes)} are free, of which ${needed} are needed`);
   if (freeFiles === undefined) {
     return [space];
   }
@@ -100,16 +101,16 @@ export function judgeSpace(
     neededFiles > freeFiles
       ? failed(
           'inodes',
-          `${freeFiles} files and folders can still be made, and about ${neededFiles} are needed`,
+          `${count(freeFiles)} files and folders can still be made, and about ${count(neededFiles)} are needed`,
           'Make a file system with more inodes: this cannot be changed later.',
         )
       : ok(
           'inodes',
-          `${freeFiles} files and folders can still be made, of which about ${neededFiles} are needed`,
+          `${count(freeFiles)} files and folders can still be made, of which about ${count(neededFiles)} are needed`,
         );
   return [space, inodes];
 }
 
-function gibibytes(bytes: number): string {
-  return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+function count(files: number): string {
+  return files.toLocaleString('en-US', { maximumFractionDigits: 0 });
 }
