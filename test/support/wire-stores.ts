@@ -31,7 +31,8 @@ export interface WireStore {
 /** How a kind of store says things. */
 export interface WireKind {
   name: 'S3' | 'Azure';
-  open(servers: SharedServers, attempts?: number): Promise<WireStore>;
+  /** @param shared a proxy that is in the way of another store, so that one can copy from the other by itself. */
+  open(servers: SharedServers, attempts?: number, shared?: FaultingProxy): Promise<WireStore>;
   /** An error as this store gives it. */
   refusal(status: number, code: string, headers?: Record<string, string>): Fault;
   /** Codes of the store for the same things. */
@@ -41,6 +42,7 @@ export interface WireKind {
     expired: [number, string];
     skewed: [number, string];
     denied: string;
+    missing: string;
   };
 }
 
@@ -52,10 +54,10 @@ export const PART_BYTES = 5 * 2 ** 20;
 
 export const s3Kind: WireKind = {
   name: 'S3',
-  async open({ rgw }, attempts = 4) {
+  async open({ rgw }, attempts = 4, shared) {
     const bucket = await createBucket(rgw);
     const { endpoint, region, accessKey, secretKey } = rgw;
-    const proxy = await startFaultingProxy(endpoint);
+    const proxy = await proxyBefore(endpoint, shared);
     const openAt = (at: string, timeouts?: typeof SHORT): Promise<Driver> =>
       openS3({
         bucket,
@@ -85,16 +87,17 @@ export const s3Kind: WireKind = {
     expired: [400, 'ExpiredToken'],
     skewed: [403, 'RequestTimeTooSkewed'],
     denied: 'AccessDenied',
+    missing: 'NoSuchKey',
   },
 };
 
 export const azureKind: WireKind = {
   name: 'Azure',
-  async open({ azurite }, attempts = 4) {
+  async open({ azurite }, attempts = 4, shared) {
     const container = await createContainer(azurite);
     const { accountName, accountKey, serviceUrl } = azurite;
     const service = new URL(serviceUrl);
-    const proxy = await startFaultingProxy(service.origin);
+    const proxy = await proxyBefore(service.origin, shared);
     const openAt = (origin: string, timeouts?: typeof SHORT): Promise<Driver> =>
       openAzure({
         container,
@@ -127,8 +130,14 @@ export const azureKind: WireKind = {
     expired: [401, 'InvalidAuthenticationInfo'],
     skewed: [403, 'AuthenticationFailed'],
     denied: 'AuthorizationPermissionMismatch',
+    missing: 'BlobNotFound',
   },
 };
+
+/** Of a shared one the other store takes care. */
+async function proxyBefore(endpoint: string, shared: FaultingProxy | undefined): Promise<FaultingProxy> {
+  return shared === undefined ? startFaultingProxy(endpoint) : { ...shared, stop: async () => {} };
+}
 
 async function finish(
   direct: Driver,
