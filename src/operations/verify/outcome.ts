@@ -22,6 +22,8 @@ export type DifferenceCounts = Partial<Record<Problem, Partial<Record<ObjectKind
 const KEPT = 50;
 /** So many requests in a row without an answer mean that the store is away. */
 const UNAVAILABLE_IN_A_ROW_MAX = 50;
+/** Keys of corrupt blobs that are remembered, 20 MB or so: of more than these some may be told twice. */
+const CORRUPT_MAX = 100_000;
 
 /** Collects what a verification finds, in constant memory: each finding is counted and handed to the observer. */
 export class Outcome {
@@ -34,6 +36,7 @@ export class Outcome {
   readonly #differences = new First<Difference>(KEPT, byImportance);
   readonly #newer = new First<Newer>(KEPT, byKey);
   readonly #unread = new First<Unread>(KEPT, byKey);
+  readonly #corrupt = new Set<string>();
   #unavailableInARow = 0;
 
   constructor(observer: Observer<VerifyRecord>) {
@@ -55,6 +58,15 @@ export class Outcome {
   async differ(key: string, about: Omit<Difference, 'type' | 'key' | 'kind'>): Promise<void> {
     const difference: Difference = { type: 'difference', ...aboutObject(key), ...about };
     const { problem, kind } = difference;
+    if (problem.startsWith('corrupt')) {
+      // Its MD5 in a listing tells of it, and so does reading it.
+      if (this.#corrupt.has(key)) {
+        return;
+      }
+      if (this.#corrupt.size < CORRUPT_MAX) {
+        this.#corrupt.add(key);
+      }
+    }
     const counts = (this.differencesBy[problem] ??= {});
     counts[kind] = (counts[kind] ?? 0) + 1;
     this.#differences.add(difference);
