@@ -4,6 +4,7 @@ import type { BooleanFlag } from '@oclif/core/interfaces';
 import type { Observer } from '../operations/observer.ts';
 import { describeFailure, type Failure } from './failure.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { fitLines } from './fill.ts';
 import { noProgressFlag } from './flags.ts';
 import { type Interruption, watchInterruption } from './interruption.ts';
 import { type LostTerminal, watchTerminal } from './lost-terminal.ts';
@@ -93,6 +94,11 @@ export abstract class BaseCommand extends Command {
     if (!this.jsonEnabled()) {
       this.#progress.above(() => process.stdout.write(`${escapeLines(message)}\n`));
     }
+  }
+
+  /** Prints a presentation on stdout, unless with `--json`: prose no wider than a terminal. */
+  protected logFitted(lines: readonly string[]): void {
+    this.log(fitLines(lines).join('\n'));
   }
 
   /** Prints on stderr, also with `--json`. */

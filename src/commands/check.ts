@@ -82,7 +82,7 @@ export default class Check extends BaseCommand {
         });
         const durationMs = performance.now() - startedAtMs;
         const facts = { location: store.location, durationMs, retries, readData };
-        this.log(presentCheck(result, facts).join('\n'));
+        this.logFitted(presentCheck(result, facts));
         return this.finish(checkExitCode(result.verdict), checkJson(result, facts));
       });
     } finally {

@@ -94,7 +94,7 @@ export default class FixEmptyTags extends BaseCommand {
             if (!isPlanShown) {
               isPlanShown = true;
               progress.stop();
-              this.log(presentMarkerPlan(plan, store).join('\n'));
+              this.logFitted(presentMarkerPlan(plan, store));
             }
           };
           const result = await fixEmptyTags(store, {
@@ -120,7 +120,7 @@ export default class FixEmptyTags extends BaseCommand {
           };
           const lines = presentMarkerResult(result, facts);
           if (lines.length > 0) {
-            this.log(lines.join('\n'));
+            this.logFitted(lines);
           }
           return this.finish(markersExitCode(result, flags['dry-run']), markersJson(result, store, facts));
         });

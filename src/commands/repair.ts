@@ -160,7 +160,7 @@ export default class Repair extends BaseCommand {
               });
               hasResult = true;
               const facts = { ...factsOf(run), undoFile: undo.isUsed ? undoPath : undefined };
-              this.log(['', ...presentRepairResult(result, facts)].join('\n'));
+              this.logFitted(['', ...presentRepairResult(result, facts)]);
               return this.finish(repairExitCode(result, run.dryRun), repairJson(result, store, facts));
             } catch (error) {
               if (undo.isUsed) {
@@ -201,7 +201,7 @@ export default class Repair extends BaseCommand {
       if (!isPlanShown) {
         isPlanShown = true;
         progress.stop();
-        this.log(presentRepairPlan(plan, store).join('\n'));
+        this.logFitted(presentRepairPlan(plan, store));
       }
     };
     const result = await repair(store, {
@@ -232,7 +232,7 @@ export default class Repair extends BaseCommand {
       },
     });
     const facts = { ...factsOf(run), undoFile: path };
-    this.log(presentUndoResult(result, facts).join('\n'));
+    this.logFitted(presentUndoResult(result, facts));
     return this.finish(undoExitCode(result), undoJson(result, store, facts));
   }
 

@@ -92,7 +92,7 @@ export default class Verify extends BaseCommand {
             },
           });
           const facts = { durationMs: performance.now() - startedAtMs, retries };
-          this.log(presentVerify(result, source, target, facts).join('\n'));
+          this.logFitted(presentVerify(result, source, target, facts));
           return this.finish(verifyExitCode(result.verdict), verifyJson(result, source, target, facts));
         },
       );

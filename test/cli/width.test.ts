@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { sampleRegistry } from '../../fixtures/sample-registry.ts';
-import { fillLines } from '../../src/cli/fill.ts';
+import { fillLines, fitLines } from '../../src/cli/fill.ts';
 import { presentDoctor } from '../../src/cli/present-doctor.ts';
 import { presentPlan, presentResult } from '../../src/cli/present-migrate.ts';
 import { presentUsage } from '../../src/cli/present-usage.ts';
@@ -33,6 +33,41 @@ describe('lines that are filled', () => {
     expect(fillLines(['a', 'b'], '- ')).toEqual(['- a b']);
     expect(fillLines(['a'.repeat(40), 'b'.repeat(39)])).toHaveLength(1);
     expect(fillLines(['a'.repeat(40), 'b'.repeat(40)])).toEqual(['a'.repeat(40), `  ${'b'.repeat(40)}`]);
+  });
+});
+
+describe('lines that are fitted', () => {
+  const digest = `sha256:${'a'.repeat(64)}`;
+
+  test('stay as they are where they fit, and where they hold a key or a digest', () => {
+    const lines = [
+      '',
+      'a'.repeat(60),
+      `  ${'word '.repeat(15).trim()}`,
+      `  ${digest}: ${'word '.repeat(10)}`,
+    ];
+    expect(fitLines(lines)).toEqual(lines);
+  });
+
+  test('go on indented, and in a table under their last column', () => {
+    expect(fitLines([`  ${'x'.repeat(40)} ${'y'.repeat(40)}`])).toEqual([
+      `  ${'x'.repeat(40)}`,
+      `    ${'y'.repeat(40)}`,
+    ]);
+    expect(fitLines([`blobs    12     3  ${'x'.repeat(40)} ${'y'.repeat(40)}`])).toEqual([
+      `blobs    12     3  ${'x'.repeat(40)}`,
+      `${' '.repeat(19)}${'y'.repeat(40)}`,
+    ]);
+  });
+
+  test('lose no word', () => {
+    const words = fc.array(fc.stringMatching(/^[a-z,.]{1,70}$/), { minLength: 1 });
+    fc.assert(
+      fc.property(words, fc.constantFrom('', '  ', 'a   7  '), (parts, first) => {
+        const fitted = fitLines([first + parts.join(' ')]);
+        expect(fitted.join(' ').trim().split(/ +/)).toEqual((first + parts.join(' ')).trim().split(/ +/));
+      }),
+    );
   });
 });
 

@@ -195,6 +195,29 @@ describe('migrate', () => {
       expect(contentOf(target.objects)).toEqual(contentOf(registry.objects));
     });
 
+    it.each([true, false])(
+      'reads a link that is empty at that moment once more (--include-incomplete: %j)',
+      async (includeIncomplete) => {
+        const registry = new RegistryBuilder();
+        const { digest } = registry.push('a', 'v1', registry.image());
+        const link = `${repositories}a/_manifests/tags/v1/current/link`;
+        const source = memoryOf(registry.objects);
+        // As a registry does that writes in place.
+        source.objects.set(link, text(''));
+        const live = withHooks(source, {
+          after: ({ operation, key }) => {
+            if (operation === 'readSmall' && key === link) {
+              source.objects.set(link, text(digest));
+            }
+          },
+        });
+        const target = openMemory();
+        const result = await runMigrate(live, target, { includeIncomplete });
+        expect(result.tally).toMatchObject({ failed: 0, incomplete: 0 });
+        expect(Buffer.from(target.objects.get(link) ?? '').toString()).toBe(digest);
+      },
+    );
+
     it.each(['', 'sha256:short', 'not a digest', `sha256:${'a'.repeat(64)}\n`])(
       'does not publish a tag whose link says %j',
       async (content) => {

@@ -1,5 +1,6 @@
 import type { Driver } from '../../drivers/driver.ts';
 import { isDriverError } from '../../drivers/errors.ts';
+import { pause, sleepOnClock } from '../../drivers/pause.ts';
 import { MAX_LINK_BYTES, readLink, type Digest } from '../../layout/digest.ts';
 import { MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from '../../layout/manifest.ts';
 import { blobDataKey } from '../../layout/paths.ts';
@@ -14,6 +15,9 @@ export interface SourceLink {
   /** In that case, the registry's words for it. */
   problem: string;
 }
+
+/** `sha256:` and 64 digits. */
+const LINK_BYTES = 71;
 
 type Presence = 'published' | 'missing' | 'failed';
 
@@ -49,7 +53,14 @@ export async function digestAtTarget(run: Run, key: string): Promise<string | un
   }
 }
 
-/** A link's bytes and the digest in them. What is gone or cannot be read is counted here. */
+/** A registry that writes in place empties a link before it fills it. */
+const HALF_WRITTEN_MS = 50;
+
+/**
+ * A link's bytes and the digest in them. What is gone or cannot be read is counted here. One that is empty or cut off
+ * is read once more a moment later: its writer may be in the middle, and with `--include-incomplete` a moment would be
+ * copied.
+ */
 export async function readSourceLink(
   run: Run,
   key: string,
@@ -57,7 +68,13 @@ export async function readSourceLink(
 ): Promise<SourceLink | 'missing' | 'failed'> {
   const { source, signal } = run;
   try {
-    const bytes = await run.limit(() => source.readSmall(key, MAX_LINK_BYTES, { signal }));
+    const read = () => run.limit(() => source.readSmall(key, MAX_LINK_BYTES, { signal }));
+    let bytes = await read();
+    if (!readLink(bytes).valid && bytes.byteLength < LINK_BYTES) {
+      const details = { driver: source.name, operation: 'readSmall', key };
+      await pause(sleepOnClock, HALF_WRITTEN_MS, [signal], details);
+      bytes = await read();
+    }
     const link = readLink(bytes);
     return link.valid
       ? { bytes, digest: link.digest, problem: '' }
