@@ -83,16 +83,24 @@ export async function findShards(
   };
 
   const above = ['', 'docker/', 'docker/registry/', REGISTRY_ROOT];
-  const [upper, lockfiles, repositories, algorithms] = await Promise.all([
+  const sha256: Shard = { prefix: `${BLOBS_PREFIX}sha256/`, inSource: true, inTarget: true };
+  // That folder is asked for before it is known to be there, as it nearly always is: one round trip less.
+  const [upper, lockfiles, repositories, algorithms, sha256Folders] = await Promise.all([
     Promise.all(above.map((folder) => level(folder))),
     level(LOCKFILES_PREFIX),
     level(REPOSITORIES_PREFIX),
     level(BLOBS_PREFIX),
+    levelBelow(sha256),
   ]);
-  const digestFolders = await Promise.all(
-    algorithms.folders.map(async (shard) => (await levelBelow(shard)) ?? { folders: [shard], loose: [] }),
-  );
-  const split = await splitRepositories(repositories, levelBelow);
+  const [digestFolders, split] = await Promise.all([
+    Promise.all(
+      algorithms.folders.map(async (shard) => {
+        const below = shard.prefix === sha256.prefix ? sha256Folders : await levelBelow(shard);
+        return below ?? { folders: [shard], loose: [] };
+      }),
+    ),
+    splitRepositories(repositories, levelBelow),
+  ]);
   const own = new Set([...above.slice(1), LOCKFILES_PREFIX, REPOSITORIES_PREFIX, BLOBS_PREFIX]);
   return {
     repositories: split.shards,

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { openMemory } from '../../src/drivers/memory.ts';
 import { findShards, joinBlobShards, type Shard } from '../../src/operations/shards.ts';
@@ -70,5 +71,40 @@ describe('joining the folders of blobs', () => {
       }
     }
     expect(listed.sort()).toEqual(names.map((name) => BLOBS + name).sort());
+  });
+});
+
+describe('finding shards', () => {
+  it('asks at once for all that can be asked at once', async () => {
+    const keys = ['blobs/sha256/ab/abc/data', 'repositories/group/app/_layers/sha256/abc/link'];
+    const store = openMemory({
+      objects: new Map(keys.map((key) => [`docker/registry/v2/${key}`, new Uint8Array(1)])),
+    });
+    const rounds: string[][] = [];
+    let waiting: { folder: string; answer: () => void }[] = [];
+    const answeringInRounds = {
+      ...store,
+      listFolder: async (folder: string) => {
+        await new Promise<void>((answer) => waiting.push({ folder, answer }));
+        return store.listFolder(folder);
+      },
+    };
+    const finding = findShards(answeringInRounds, undefined, { concurrency: 64 });
+    for (let round = 0; round < 10; round += 1) {
+      await setImmediate();
+      const asked = waiting;
+      waiting = [];
+      rounds.push(asked.map(({ folder }) => folder));
+      asked.forEach(({ answer }) => answer());
+    }
+    const map = await finding;
+    const [first = [], ...others] = rounds.filter((asked) => asked.length > 0);
+    // The upper folders and the blobs; the one namespace; the repository, which is found to be one.
+    expect(others).toEqual([
+      ['docker/registry/v2/repositories/group/'],
+      ['docker/registry/v2/repositories/group/app/'],
+    ]);
+    expect(first).toContain('docker/registry/v2/blobs/sha256/');
+    expect(map.blobs.map(({ prefix }) => prefix)).toEqual(['docker/registry/v2/blobs/sha256/ab/']);
   });
 });
