@@ -1,13 +1,17 @@
 export interface ConcurrencyWindowOptions {
   /** Calls at once at most. */
   max: number;
-  /** Calls at once to begin with. Default 64: what a store 30 ms away needs for 2,000 small objects a second. */
+  /** Calls at once to begin with. Default 128: what a store 30 ms away needs for 4,000 small objects a second. */
   start?: number | undefined;
   /** Milliseconds on any scale that only goes forward. */
   now?: (() => number) | undefined;
 }
 
-const DEFAULT_START = 64;
+/**
+ * What a client can do that takes 0.25 ms for each small object. In a model of one, with a store 30 ms or 100 ms away,
+ * 6,600 objects take a ninth less time than from 64 on, and where the store is what is slow, the same.
+ */
+const DEFAULT_START = 128;
 /** A store that asks for less still gets so many calls at once: a few, and progress shows. */
 const MIN = 4;
 const GROWTH = 1.5;

@@ -187,7 +187,8 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
     throwIfAborted(signal, describe('readSmall', key));
     assertReadable(key);
     try {
-      const file = await smallFiles.read(root + key, maxBytes);
+      const read = smallFiles.read(root + key, maxBytes);
+      const file = read instanceof Promise ? await read : read;
       if ('bytes' in file) {
         return file.bytes;
       }

@@ -28,7 +28,8 @@ export async function copyBlob(
   const key = blobDataKey(digest);
   const expectedDigest = digestParts(digest);
   if (sizeBytes <= SMALL_BLOB_BYTES) {
-    const bytes = await readExactly(source, key, sizeBytes, signal);
+    const bytes = await source.readSmall(key, Math.max(sizeBytes, 1), { signal });
+    assertSize(source, key, bytes, sizeBytes);
     await target.write(key, bytes, { expectedDigest, signal });
     return;
   }
@@ -89,6 +90,11 @@ export async function readExactly(
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
   const bytes = await source.readSmall(key, Math.max(sizeBytes, 1), { signal });
+  assertSize(source, key, bytes, sizeBytes);
+  return bytes;
+}
+
+function assertSize(source: Driver, key: string, bytes: Uint8Array, sizeBytes: number): void {
   if (bytes.byteLength !== sizeBytes) {
     throw new DriverError('CHANGED', `${key} changed its size while it was copied; run again.`, {
       driver: source.name,
@@ -96,7 +102,6 @@ export async function readExactly(
       key,
     });
   }
-  return bytes;
 }
 
 /** The ETag of the version of the object that was shown to have the digest. */

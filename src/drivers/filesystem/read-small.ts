@@ -12,7 +12,8 @@ export interface ListedFile {
 }
 
 export interface SmallReader {
-  read: (path: string, maxBytes: number) => Promise<SmallFile>;
+  /** A promise only where calls have turned out to be slow: each would take longer than the read itself. */
+  read: (path: string, maxBytes: number) => SmallFile | Promise<SmallFile>;
   /**
    * Reads at once. Undefined where the file is too large or cannot be read, or where calls have turned out to be slow,
    * so that it is better read beside others.
@@ -46,7 +47,7 @@ export function openSmallReader(): SmallReader {
   }
 
   return {
-    async read(path, maxBytes) {
+    read(path, maxBytes) {
       return slowShare > SLOW_SHARE_MAX
         ? readAsync(path, maxBytes)
         : timed(() => readBlocking(path, maxBytes));

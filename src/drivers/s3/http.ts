@@ -4,7 +4,7 @@ import type { S3Options } from '../s3.ts';
 import { AnswerTooLarge, exchange, type WholeAnswer } from '../exchange.ts';
 import { allowManyListeners } from '../interruptible.ts';
 import { readErrorText } from '../refused-answer.ts';
-import type { S3Connection } from './connection.ts';
+import type { S3Connection, S3Credentials } from './connection.ts';
 import { toDriverError } from './failures.ts';
 import { encodeKey, encodeQueryValue } from './keys.ts';
 import { parseRefusal, refusalError } from './refusals.ts';
@@ -78,7 +78,9 @@ export function openS3Http(connection: S3Connection, options: S3Options): S3Http
     maxBytes?: number,
   ): Promise<WholeAnswer> {
     const { signal } = request;
-    const sent = await prepare(request, details);
+    throwIfEnded(request, details);
+    const known = credentials();
+    const sent = prepare(request, known instanceof Promise ? await known : known);
     let answer: WholeAnswer;
     try {
       answer = await exchange(pool, sent, { signal, maxBytes });
@@ -95,7 +97,8 @@ export function openS3Http(connection: S3Connection, options: S3Options): S3Http
 
   async function open(request: S3Request, details: DriverErrorDetails): Promise<S3Stream> {
     const { signal } = request;
-    const sent = await prepare(request, details);
+    throwIfEnded(request, details);
+    const sent = prepare(request, await credentials());
     if (signal !== undefined) {
       allowManyListeners(signal);
     }
@@ -113,22 +116,21 @@ export function openS3Http(connection: S3Connection, options: S3Options): S3Http
     throw refusalError(place, parseRefusal(answer.statusCode, answer.headers, text), details);
   }
 
-  /** A request as undici takes it, signed. */
-  async function prepare(
-    request: S3Request,
-    details: DriverErrorDetails,
-  ): Promise<Dispatcher.DispatchOptions> {
-    const { method, body, signal, payloadSha256 = EMPTY_SHA256 } = request;
+  function throwIfEnded({ signal }: S3Request, details: DriverErrorDetails): void {
     if (signal?.aborted === true) {
       throw toDriverError(place, signal.reason, details, signal);
     }
-    const known = credentials();
+  }
+
+  /** A request as undici takes it, signed. */
+  function prepare(request: S3Request, known: S3Credentials): Dispatcher.DispatchOptions {
+    const { method, body, payloadSha256 = EMPTY_SHA256 } = request;
     const path = requestPath(basePath, request);
     const query = encodedQuery(request);
     const headers = sign(
       { method, path, query, headers: plainHeaders(request), payloadSha256 },
       amzDate(),
-      known instanceof Promise ? await known : known,
+      known,
     );
     return {
       method,

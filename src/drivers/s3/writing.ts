@@ -3,7 +3,7 @@ import { bodySizeBytes, corruptError, provenBody } from '../body.ts';
 import type { Body, StreamBody, WriteOptions } from '../driver.ts';
 import { isDriverError, type DriverErrorDetails } from '../errors.ts';
 import { toDriverError } from './failures.ts';
-import { UNSIGNED_PAYLOAD } from './http.ts';
+import { type S3Request, UNSIGNED_PAYLOAD } from './http.ts';
 import { interruptible } from '../interruptible.ts';
 import { toStoredKey } from './keys.ts';
 import { damagedOnItsWay, describeCall, MIB, type S3Store } from './store.ts';
@@ -21,34 +21,26 @@ const SMALL_STREAM_BYTES = MIB;
  * (`trustStoreChecksum` turns that off for streams). Parts are always hashed here: no store proves a SHA-256
  * over a multipart upload.
  */
-export async function writeObject(
+export function writeObject(
   store: S3Store,
   key: string,
   body: Body,
   options: WriteOptions = {},
 ): Promise<void> {
-  const details = describeCall('write', key);
-  const storedKey = toStoredKey(store.options.root, key, details);
-  const sizeBytes = bodySizeBytes(body);
-  if (sizeBytes > store.limits.singlePutMaxBytes) {
-    await uploadInParts(store, storedKey, body, options, details);
-  } else if (body instanceof Uint8Array) {
-    await putBytes(store, storedKey, body, options, details);
-  } else if (sizeBytes <= SMALL_STREAM_BYTES) {
-    const content = await collect(store, body, options, details);
-    await putBytes(store, storedKey, content, options, details);
-  } else {
-    await putStream(store, storedKey, body, options, details);
-  }
+  // No function in between for what nearly every write is: each one more is a promise more for each object.
+  return body instanceof Uint8Array && body.byteLength <= store.limits.singlePutMaxBytes
+    ? putBytes(store, key, body, options)
+    : writeLarger(store, key, body, options);
 }
 
 async function putBytes(
   store: S3Store,
-  storedKey: string,
+  key: string,
   content: Uint8Array,
   { expectedDigest, signal }: WriteOptions,
-  details: DriverErrorDetails,
 ): Promise<void> {
+  const details = describeCall('write', key);
+  const storedKey = toStoredKey(store.options.root, key, details);
   const sha256 = hash('sha256', content, 'hex');
   if (expectedDigest !== undefined) {
     const { algorithm, hex } = expectedDigest;
@@ -57,8 +49,25 @@ async function putBytes(
       throw corruptError(expectedDigest, actual, details);
     }
   }
-  const sizeBytes = content.byteLength;
-  await put(store, storedKey, { content, sizeBytes, sha256, isProven: true, signal }, details);
+  try {
+    const sizeBytes = content.byteLength;
+    await store.http.send(putRequest(store, storedKey, { content, sizeBytes, sha256, signal }), details);
+  } catch (error) {
+    throw isDriverError(error, 'CORRUPT') ? damagedOnItsWay(error, details) : error;
+  }
+}
+
+async function writeLarger(store: S3Store, key: string, body: Body, options: WriteOptions): Promise<void> {
+  const details = describeCall('write', key);
+  const storedKey = toStoredKey(store.options.root, key, details);
+  const sizeBytes = bodySizeBytes(body);
+  if (body instanceof Uint8Array || sizeBytes > store.limits.singlePutMaxBytes) {
+    await uploadInParts(store, storedKey, body, options, details);
+  } else if (sizeBytes <= SMALL_STREAM_BYTES) {
+    await putBytes(store, key, await collect(store, body, options, details), options);
+  } else {
+    await putStream(store, storedKey, body, options, details);
+  }
 }
 
 async function putStream(
@@ -73,14 +82,16 @@ async function putStream(
   const source = rememberFailure(
     provenBody(body, { expectedDigest: isLeftToStore ? undefined : expectedDigest, signal, details }),
   );
-  const { sizeBytes } = body;
-  const isProven = !isLeftToStore;
+  const content = { content: source.chunks, sizeBytes: body.sizeBytes, sha256, signal };
   try {
-    await put(store, storedKey, { content: source.chunks, sizeBytes, sha256, isProven, signal }, details);
+    await store.http.send(putRequest(store, storedKey, content), details);
   } catch (error) {
     // When the body itself fails, the request that it breaks is only the consequence.
     const failure = source.failure();
-    throw failure === undefined ? error : failure.error;
+    if (failure !== undefined) {
+      throw failure.error;
+    }
+    throw !isLeftToStore && isDriverError(error, 'CORRUPT') ? damagedOnItsWay(error, details) : error;
   }
 }
 
@@ -89,30 +100,20 @@ interface PutContent {
   sizeBytes: number;
   /** Known before the first byte is sent, or not at all. */
   sha256: string | undefined;
-  /** Whether this process lets through no bytes but those that have the digest. */
-  isProven: boolean;
   signal: AbortSignal | undefined;
 }
 
-async function put(
+function putRequest(
   store: S3Store,
   storedKey: string,
-  { content, sizeBytes, sha256, isProven, signal }: PutContent,
-  details: DriverErrorDetails,
-): Promise<void> {
+  { content, sizeBytes, sha256, signal }: PutContent,
+): S3Request {
   const headers =
     sha256 === undefined
       ? store.objectHeaders
       : [...store.objectHeaders, 'x-amz-checksum-sha256', Buffer.from(sha256, 'hex').toString('base64')];
   const payloadSha256 = sha256 ?? UNSIGNED_PAYLOAD;
-  try {
-    await store.http.send(
-      { method: 'PUT', storedKey, headers, body: content, bodyBytes: sizeBytes, payloadSha256, signal },
-      details,
-    );
-  } catch (error) {
-    throw isProven && isDriverError(error, 'CORRUPT') ? damagedOnItsWay(error, details) : error;
-  }
+  return { method: 'PUT', storedKey, headers, body: content, bodyBytes: sizeBytes, payloadSha256, signal };
 }
 
 async function collect(

@@ -97,25 +97,33 @@ export async function readManifest(
   key: string,
   digest: Digest,
 ): Promise<ParsedManifest | 'failed' | undefined> {
-  const { source, signal } = run;
-  const blobKey = blobDataKey(digest);
   try {
-    const stat = await run.limit(() => source.stat(blobKey, { signal }));
-    if (stat === undefined) {
-      return undefined;
-    }
-    if (stat.sizeBytes > MAX_MANIFEST_BYTES) {
-      return tooLarge(stat.sizeBytes);
-    }
-    return parseManifest(
-      await run.limit(() => readProven(source, blobKey, digest, MAX_MANIFEST_BYTES, signal)),
-    );
+    return await parseProven(run, blobDataKey(digest), digest);
   } catch (error) {
     if (isDriverError(error, 'NOT_FOUND')) {
       return undefined;
     }
     await run.fail(key, error);
     return 'failed';
+  }
+}
+
+/** Its size is asked for only where it shows that it has too many bytes: for each manifest that would be a request more. */
+async function parseProven(run: Run, blobKey: string, digest: Digest): Promise<ParsedManifest> {
+  const { source, signal } = run;
+  try {
+    return parseManifest(
+      await run.limit(() => readProven(source, blobKey, digest, MAX_MANIFEST_BYTES, signal)),
+    );
+  } catch (error) {
+    if (!isDriverError(error, 'CHANGED')) {
+      throw error;
+    }
+    const stat = await run.limit(() => source.stat(blobKey, { signal }));
+    if (stat === undefined || stat.sizeBytes <= MAX_MANIFEST_BYTES) {
+      throw error;
+    }
+    return tooLarge(stat.sizeBytes);
   }
 }
 
