@@ -6,7 +6,7 @@
 export async function forEachConcurrently<T>(
   items: AsyncIterable<T> | Iterable<T>,
   width: number,
-  action: (item: T) => Promise<void>,
+  action: (item: T) => Promise<unknown>,
 ): Promise<void> {
   const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   let stopped = false;
@@ -37,4 +37,79 @@ export async function forEachConcurrently<T>(
     await iterator.return?.();
     throw failures[0];
   }
+}
+
+/**
+ * The items of all groups in one row, for `forEachConcurrently`. The next group is asked for when the one before is
+ * used up. An async generator would take four promises for each item in place of one.
+ */
+export function inOneRow<T>(groups: AsyncIterable<Iterable<T>>): AsyncIterable<T> {
+  return {
+    [Symbol.asyncIterator]() {
+      const iterator = groups[Symbol.asyncIterator]();
+      let items: Iterator<T> | undefined;
+      /** Whoever finds nothing left waits for the same next group. */
+      let asked: Promise<boolean> | undefined;
+
+      async function nextGroup(): Promise<boolean> {
+        const group = await iterator.next();
+        asked = undefined;
+        if (group.done === true) {
+          return false;
+        }
+        items = group.value[Symbol.iterator]();
+        return true;
+      }
+
+      return {
+        async next() {
+          for (;;) {
+            const item = items?.next();
+            if (item !== undefined && item.done !== true) {
+              return item;
+            }
+            asked ??= nextGroup();
+            if (!(await asked)) {
+              return { done: true, value: undefined };
+            }
+          }
+        },
+        async return() {
+          await iterator.return?.();
+          return { done: true, value: undefined };
+        },
+      };
+    },
+  };
+}
+
+/** Runs actions with at most so many under way; those that wait begin in the order in which they came. */
+export type Limit = <T>(action: () => Promise<T>) => Promise<T>;
+
+/**
+ * For calls that are made for every link. An action that finds a place costs one promise, where `p-limit` makes
+ * several and lets each action wait for a turn of the queue.
+ */
+export function limitTo(width: number): Limit {
+  let free = width;
+  const waiting: (() => void)[] = [];
+  return async (action) => {
+    if (free > 0) {
+      free -= 1;
+    } else {
+      await new Promise<void>((resolve) => {
+        waiting.push(resolve);
+      });
+    }
+    try {
+      return await action();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) {
+        free += 1;
+      } else {
+        next();
+      }
+    }
+  };
 }

@@ -1,7 +1,7 @@
 import type { Driver } from '../drivers/driver.ts';
 import { isDriverError } from '../drivers/errors.ts';
 import { parsePath } from '../layout/paths.ts';
-import { forEachConcurrently } from './concurrency.ts';
+import { forEachConcurrently, inOneRow } from './concurrency.ts';
 import { totalOf } from './counts.ts';
 import { readExactly } from './copy-blob.ts';
 import { meteredBody } from './metered-body.ts';
@@ -10,7 +10,7 @@ import { assertDeletesAllowed, assertStores, type MaxDelete } from './migrate/gu
 import { deletionCount, disposePlan, doomedKeys, type Plan, type PlannedCopy } from './migrate/plan.ts';
 import { removeGhostTags } from './migrate/ghost-tags.ts';
 import { assertNothingNeeded } from './migrate/proof-of-need.ts';
-import { publishRepository } from './migrate/publish-repository.ts';
+import { publishingSteps, type Step } from './migrate/publish-repository.ts';
 import { Run, type Tally } from './migrate/run.ts';
 import { scan } from './migrate/scan.ts';
 import { assertStillThere } from './registry-root.ts';
@@ -54,8 +54,8 @@ export interface MigrateResult {
   deletesWithheld: boolean;
 }
 
-/** Repositories that are published at the same time; their driver calls share one limit. */
-const REPOSITORIES_AT_ONCE = 16;
+/** Of the steps that are begun, some wait for others: with so many for each call, all calls are in use all the same. */
+const STEPS_FOR_EACH_CALL = 2;
 
 /**
  * Makes the target hold what the source holds. Plans first, then copies leaves first (blobs, lockfiles, then
@@ -118,9 +118,10 @@ async function carryOut(run: Run, plan: Plan, options: MigrateOptions): Promise<
   await forEachConcurrently(plan.blobs, copyConcurrency, (copy) => copyPlanned(run, copy));
   await forEachConcurrently(plan.others, copyConcurrency, (copy) => copyFile(run, copy));
   phase(run.dryRun ? 'deciding on repositories' : 'publishing repositories', { objects: linkCount(plan) });
-  await forEachConcurrently(plan.repositories, REPOSITORIES_AT_ONCE, (repository) =>
-    publishRepository(run, repository),
-  );
+  // All repositories in one row: while the last links of one wait for what they need, the first of the next are sent,
+  // and only those few are held in memory whose steps are under way.
+  const steps = inOneRow(stepsOf(run, plan));
+  await forEachConcurrently(steps, copyConcurrency * STEPS_FOR_EACH_CALL, (step) => step());
   phase('copying foreign files', { objects: plan.foreign.length });
   await forEachConcurrently(plan.foreign, copyConcurrency, (copy) => copyFile(run, copy));
   if (run.tally.vanished > 0) {
@@ -137,13 +138,17 @@ async function carryOut(run: Run, plan: Plan, options: MigrateOptions): Promise<
   return isDone;
 }
 
-async function copyPlanned(run: Run, copy: PlannedCopy): Promise<void> {
-  const path = parsePath(copy.key);
-  if (path.kind === 'blob-data') {
-    await run.copyBlob(path.digest, copy.sizeBytes, copy.reason);
-    return;
+async function* stepsOf(run: Run, { repositories }: Plan): AsyncGenerator<Iterable<Step>> {
+  for await (const repository of repositories) {
+    yield publishingSteps(run, repository);
   }
-  await copyFile(run, copy);
+}
+
+function copyPlanned(run: Run, copy: PlannedCopy): Promise<unknown> {
+  const path = parsePath(copy.key);
+  return path.kind === 'blob-data'
+    ? run.copyBlob(path.digest, copy.sizeBytes, copy.reason)
+    : copyFile(run, copy);
 }
 
 /** Content whose name proves nothing: lockfiles, a cache's state, tarsum blobs, foreign files. */

@@ -1,7 +1,6 @@
 import { type Digest, digestFolders, digestParts } from '../../layout/digest.ts';
 import { type Reference, references } from '../../layout/manifest.ts';
 import { blobDataKey, layerLinkKey, parsePath, revisionLinkKey, tagCurrentKey } from '../../layout/paths.ts';
-import { forEachConcurrently } from '../concurrency.ts';
 import {
   brokenLink,
   digestAtTarget,
@@ -23,18 +22,21 @@ import type { Run } from './run.ts';
  */
 type LinkState = 'published' | 'missing' | 'incomplete' | 'failed';
 
-/** How many objects of one repository are worked on at once; the run's limit bounds them over all repositories. */
-const WIDTH = 64;
+/** A part of publishing. It waits by itself for what must be at the target before it. */
+export type Step = () => Promise<unknown>;
 
 /**
  * Publishes what differs in one repository, so that the target can be pulled from at every instant:
- * layer links, then revisions (each after all that its manifest names, children before their index), then
- * tag index links, then the tags themselves. What a link needs and the plan does not hold was pushed since
+ * layer links, then revisions (each after all that its manifest names, children before their index), then of each
+ * tag its index links, and then the tag itself. What a link needs and the plan does not hold was pushed since
  * the listing, or is at the target already: it is looked up, and followed on the spot.
+ *
+ * Gives the steps of that, to be begun in this order, any number of them at once. A step waits for what its own link
+ * needs, and for nothing else: a revision does not wait for the layers of another, nor a tag for another tag, so that
+ * a repository takes four answers of a distant store, however many others are published beside it.
  */
-export async function publishRepository(run: Run, plan: RepositoryPlan): Promise<void> {
-  const publisher = new RepositoryPublisher(run, plan);
-  await publisher.publish();
+export function publishingSteps(run: Run, plan: RepositoryPlan): Iterable<Step> {
+  return new RepositoryPublisher(run, plan).steps();
 }
 
 class RepositoryPublisher {
@@ -54,23 +56,33 @@ class RepositoryPublisher {
     this.#plannedRevisions = new Map(plan.revisions.map((copy) => [copy.key, copy]));
   }
 
-  async publish(): Promise<void> {
+  *steps(): Generator<Step> {
     const { layers, revisions, tagIndexes, tagCurrents } = this.#plan;
-    await forEachConcurrently(layers, WIDTH, async ({ key }) => {
-      await this.#layer(key);
-    });
-    await forEachConcurrently(revisions, WIDTH, async ({ key }) => {
+    for (const { key } of layers) {
+      yield () => this.#layer(key);
+    }
+    for (const { key } of revisions) {
       const path = parsePath(key);
       if (path.kind === 'revision-link') {
-        await this.#revision(path.digest);
+        yield () => this.#revision(path.digest);
       }
-    });
-    const tags = new Map<string, TagDecision>();
-    await forEachConcurrently(tagCurrents, WIDTH, async (copy) => {
-      tags.set(copy.key, await this.#decideTag(copy));
-    });
-    await forEachConcurrently(tagIndexes, WIDTH, (copy) => this.#publishTagIndex(copy, tags));
-    await forEachConcurrently(tagCurrents, WIDTH, (copy) => this.#publishTag(copy, tags.get(copy.key)));
+    }
+    const indexesByTag = byTag(tagIndexes);
+    for (const copy of tagCurrents) {
+      const decision = once(() => this.#decideTag(copy));
+      const indexes = this.#indexSteps(indexesByTag.get(copy.key), decision);
+      indexesByTag.delete(copy.key);
+      yield* indexes;
+      yield () => this.#publishTag(copy, decision, indexes);
+    }
+    for (const [key, links] of indexesByTag) {
+      const decision = once(() => this.#tagAtTarget(key));
+      yield* this.#indexSteps(links, decision);
+    }
+  }
+
+  #indexSteps(links: PlannedCopy[] = [], decision: () => Promise<TagDecision>): Step[] {
+    return links.map((copy) => once(() => this.#publishTagIndex(copy, decision)));
   }
 
   /** A layer link, or a signature or tarsum link of an old registry. */
@@ -241,14 +253,14 @@ class RepositoryPublisher {
   }
 
   /** A registry lists each tag folder: index links alone would show a tag that cannot be pulled. */
-  async #publishTagIndex(copy: PlannedCopy, tags: ReadonlyMap<string, TagDecision>): Promise<void> {
+  async #publishTagIndex(copy: PlannedCopy, decision: () => Promise<TagDecision>): Promise<void> {
     const { key } = copy;
     const path = parsePath(key);
     const link = await readSourceLink(this.#run, key, copy);
     if (path.kind !== 'tag-index' || typeof link === 'string') {
       return;
     }
-    const tag = tags.get(tagCurrentKey(path.repository, path.tag)) ?? (await this.#tagAtTarget(path));
+    const tag = await decision();
     if (tag.link === undefined && !tag.isAtTarget) {
       if (tag.isAbsent === true) {
         await this.#run.leaveIncomplete(key, 'its tag has no `current` link at the source');
@@ -278,8 +290,7 @@ class RepositoryPublisher {
   }
 
   /** Of a tag whose `current` link is not in the plan: it is equal on both sides, or the source had none. */
-  async #tagAtTarget({ repository, tag }: { repository: string; tag: string }): Promise<TagDecision> {
-    const key = tagCurrentKey(repository, tag);
+  async #tagAtTarget(key: string): Promise<TagDecision> {
     const state = await isAtTarget(this.#run, key);
     if (this.#run.includeIncomplete || state === 'published') {
       return { link: undefined, isAtTarget: true, isBroken: false };
@@ -317,12 +328,21 @@ class RepositoryPublisher {
     return { link, isAtTarget, isBroken: false };
   }
 
-  async #publishTag(copy: PlannedCopy, tag: TagDecision | undefined): Promise<void> {
-    if (tag?.link === undefined) {
+  /** The tag itself comes behind its index links, as the registry writes it. */
+  async #publishTag(
+    copy: PlannedCopy,
+    decision: () => Promise<TagDecision>,
+    indexes: readonly Step[],
+  ): Promise<void> {
+    const { link, isAtTarget } = await decision();
+    if (link === undefined) {
       return;
     }
-    const { bytes, digest } = tag.link;
-    const formerDigest = tag.isAtTarget ? await digestAtTarget(this.#run, copy.key) : undefined;
+    const [formerDigest] = await Promise.all([
+      isAtTarget ? digestAtTarget(this.#run, copy.key) : undefined,
+      ...indexes.map((published) => published()),
+    ]);
+    const { bytes, digest } = link;
     await this.#writeLink(copy.key, bytes, copy, {
       ...(digest === undefined ? {} : { digest }),
       ...(formerDigest === undefined ? {} : { formerDigest }),
@@ -359,4 +379,28 @@ interface TagDecision {
   isBroken: boolean;
   /** The source has only its index links, which nothing else speaks of. */
   isAbsent?: boolean;
+}
+
+/** Index links by the key of the tag that they belong to. */
+function byTag(tagIndexes: readonly PlannedCopy[]): Map<string, PlannedCopy[]> {
+  const links = new Map<string, PlannedCopy[]>();
+  for (const copy of tagIndexes) {
+    const path = parsePath(copy.key);
+    if (path.kind === 'tag-index') {
+      const key = tagCurrentKey(path.repository, path.tag);
+      const known = links.get(key);
+      if (known === undefined) {
+        links.set(key, [copy]);
+      } else {
+        known.push(copy);
+      }
+    }
+  }
+  return links;
+}
+
+/** Begins when it is first called, and gives the same promise ever after. */
+function once<T>(action: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => (result ??= action());
 }

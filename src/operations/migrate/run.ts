@@ -1,9 +1,10 @@
 import { setMaxListeners } from 'node:events';
-import pLimit, { type LimitFunction } from 'p-limit';
+import pLimit from 'p-limit';
 import type { Driver, ObjectStat } from '../../drivers/driver.ts';
 import { isDriverError } from '../../drivers/errors.ts';
 import type { Digest } from '../../layout/digest.ts';
 import { blobDataKey, fromRepository, parsePath, type RegistryPath } from '../../layout/paths.ts';
+import { type Limit, limitTo } from '../concurrency.ts';
 import { copyBlob, SMALL_BLOB_BYTES } from '../copy-blob.ts';
 import { BlobProver } from '../prove-blob.ts';
 import type { DigestSet } from '../digest-set.ts';
@@ -72,7 +73,7 @@ export class Run {
   readonly target: Driver;
   readonly signal: AbortSignal;
   /** Bounds the driver calls of the whole run. Only single calls run in it, never something that waits for another. */
-  readonly limit: LimitFunction;
+  readonly limit: Limit;
   readonly includeIncomplete: boolean;
   /** Decides everything as a run does, and writes nothing. */
   readonly dryRun: boolean;
@@ -104,7 +105,7 @@ export class Run {
     this.target = options.target;
     this.#known = options.known;
     this.#doomed = options.doomed;
-    this.limit = pLimit(options.concurrency);
+    this.limit = limitTo(options.concurrency);
     this.includeIncomplete = options.includeIncomplete;
     this.dryRun = options.dryRun;
     this.observer = options.observer;
