@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ContainerClient, StorageSharedKeyCredential } from '@azure/storage-blob';
 import { expect } from 'vitest';
 import { Random } from '../../fixtures/random-registry.ts';
 import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
@@ -240,11 +241,29 @@ export async function openAzureTarget({ azurite }: SharedServers): Promise<Crash
           env: { ...azureEnvironment(azurite), TMPDIR: scratch.path },
         }),
       ),
-    remains: async () => uploadsOf(driver),
+    remains: () => uncommittedBlobs(azurite, container),
     ghostTags: () => [],
     storage: undefined,
     dispose: () => driver.close(),
   };
+}
+
+/** Names of which there are blocks, and no blob: no other listing shows them (REST reference, "List Blobs"). */
+async function uncommittedBlobs(
+  { serviceUrl, accountName, accountKey }: SharedServers['azurite'],
+  container: string,
+): Promise<string[]> {
+  const credential = new StorageSharedKeyCredential(accountName, accountKey);
+  const client = new ContainerClient(`${serviceUrl}/${container}`, credential);
+  const namesOf = async (includeUncommitedBlobs: boolean): Promise<string[]> => {
+    const names: string[] = [];
+    for await (const { name } of client.listBlobsFlat({ includeUncommitedBlobs })) {
+      names.push(name);
+    }
+    return names;
+  };
+  const committed = new Set(await namesOf(false));
+  return (await namesOf(true)).filter((name) => !committed.has(name));
 }
 
 /** A bucket in which a registry gets another root: the store copies by itself what is large enough for that. */

@@ -51,14 +51,23 @@ describeWithServers('migrate, killed with SIGKILL', ['rgw', 'azurite', 'docker-r
     },
   );
 
-  test.concurrent('leaves no part of a large layer behind once it is run again', async () => {
+  test.concurrent.each<[string, () => Promise<CrashTarget>, RegExp]>([
+    ['S3', () => openS3Target(servers), /^PUT .*partNumber=2&/],
+    ['Azure', () => openAzureTarget(servers), /^PUT .*comp=block&/],
+  ])('leaves no part of a large layer behind in %s once it is run again', async (_, open, at) => {
     const parts = createTemporaryFolder('regtool-crash-parts');
     const [firstCopy] = await crashPasses(parts.path, LARGE_LAYER_BYTES);
-    const target = await openS3Target(servers);
-    const isKilled =
-      firstCopy !== undefined &&
-      (await crashOnce(target, firstCopy, { at: /^PUT .*partNumber=2&/, moment: 'after', boots: false }));
+    const target = await open();
+    let left: string[] = [];
+    const runKilled: CrashTarget['runKilled'] = async (source, point, moment) => {
+      const isKilled = await target.runKilled(source, point, moment);
+      left = await target.remains();
+      return isKilled;
+    };
+    const crash = { at, moment: 'after', boots: false } as const;
+    const isKilled = firstCopy !== undefined && (await crashOnce({ ...target, runKilled }, firstCopy, crash));
     expect(isKilled).toBe(true);
+    expect(left.length).toBe(1);
     await target.dispose();
     parts.remove();
   });
