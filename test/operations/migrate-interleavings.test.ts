@@ -120,6 +120,31 @@ describe('migrate --delete, when the source deletes and collects garbage', () =>
     expect(lists).not.toContain('docker/registry/v2/repositories/');
   });
 
+  it('what is then pushed again before the plan is judged, is not taken for lost', async () => {
+    const { registry, image } = withImage();
+    const target = memoryOf(registry.objects);
+    const whole = new Map(registry.objects);
+    registry.deleteManifest('a', image.digest);
+    registry.garbageCollect();
+    const store = memoryOf(registry.objects);
+    const source = withHooks(store, {
+      // The plan is judged by all repositories at once, after the last of the blobs were listed.
+      before: once(
+        ({ operation, key }) => operation === 'list' && key === 'docker/registry/v2/repositories/',
+        () => {
+          whole.forEach((bytes, key) => store.objects.set(key, bytes));
+        },
+      ),
+    });
+    const { driver, broken } = judged(target);
+    const { end, plan, tally } = await runMigrate(source, driver, { delete: deleteAnything });
+    expect(end).toEqual({ kind: 'done' });
+    expect(plan.deletions.get('blob-data')).toEqual([]);
+    expect(tally.deleted).toEqual({});
+    expect(broken()).toEqual([]);
+    expect(contentOf(target.objects)).toEqual(contentOf(whole));
+  });
+
   it('what was pushed again and published since the plan, keeps what it was published with', async () => {
     const { registry, image } = withImage();
     const target = memoryOf(registry.objects);

@@ -40,7 +40,8 @@ export async function assertNothingNeeded(
   if (candidates.size === 0) {
     return;
   }
-  const needed: string[] = [];
+  /** Each with what needs it. */
+  const needed = new Map<string, string>();
   const blobsAtRisk = (plan.deletions.get('blob-data') ?? []).length > 0;
   const repositoriesAtRisk = new Set([...candidates].flatMap((key) => repositoryOf(key) ?? []));
   const prefixes = blobsAtRisk
@@ -53,13 +54,22 @@ export async function assertNothingNeeded(
       await forEachConcurrently(page, concurrency, ({ key }) => examine(key));
     }
   }
-  if (needed.length > 0) {
+  const isBack = new Set<string>();
+  await forEachConcurrently(needed.keys(), concurrency, async (key) => {
+    // Pushed again since it was listed.
+    if ((await source.stat(key, { signal })) !== undefined) {
+      isBack.add(key);
+      needed.delete(key);
+    }
+  });
+  if (needed.size > 0) {
     throw new SafetyRefusal(
       'LISTING_INCOMPLETE',
-      `The source no longer has ${needed.length} object(s) that its own tags or manifests still need, and the target does: deleting them would destroy the last copy. Nothing was copied or deleted. See \`regtool check\` of the source; what it has lost is still at the target.`,
-      { reasons: needed.slice(0, EXAMPLES) },
+      `The source no longer has ${needed.size} object(s) that its own tags or manifests still need, and the target does: deleting them would destroy the last copy. Nothing was copied or deleted. See \`regtool check\` of the source; what it has lost is still at the target.`,
+      { reasons: [...needed].slice(0, EXAMPLES).map(([key, by]) => `${key} is needed by ${by}`) },
     );
   }
+  keep(isBack);
   // Links alone are at risk in few repositories, and there the target is always looked at.
   if (!blobsAtRisk || !revisions.equals(plan.sourceRevisions)) {
     await keepForTarget();
@@ -75,6 +85,10 @@ export async function assertNothingNeeded(
         await forEachConcurrently(staying, concurrency, ({ key }) => keepNeedsOf(key, kept));
       }
     }
+    keep(kept);
+  }
+
+  function keep(kept: ReadonlySet<string>): void {
     for (const [kind, keys] of kept.size === 0 ? [] : plan.deletions) {
       plan.deletions.set(
         kind,
@@ -144,7 +158,7 @@ export async function assertNothingNeeded(
 
   function protect(key: string, by: string): void {
     if (candidates.has(key)) {
-      needed.push(`${key} is needed by ${by}`);
+      needed.set(key, by);
     }
   }
 
