@@ -27,9 +27,12 @@ const facts = { durationMs: 0, retries: 0, dryRun: false };
 const V2 = 'docker/registry/v2/';
 const DIGEST = '5'.repeat(64);
 
-/** Names of one component or several, each with something that has another meaning somewhere else. */
+/**
+ * Names of one component or several, each with something that has another meaning somewhere else. Those that begin with
+ * a control character come first in a listing, and so among those that are shown.
+ */
 const oddNames: readonly string[] = [
-  ...Array.from({ length: 0x1f }, (_, code) => `control ${String.fromCodePoint(code + 1)} in it`),
+  ...Array.from({ length: 0x1f }, (_, code) => `${String.fromCodePoint(code + 1)} is how it begins`),
   'delete \u007f and C1 \u0085\u009b31m',
   'red \u001b[31m and a title \u001b]0;mine\u0007',
   'a\rb',
