@@ -1,7 +1,7 @@
 import { DigestTable } from './digest-table.ts';
 
 /**
- * A set of digests in 25 bytes each, with a ceiling: once `maxEntries` are in, further ones are not taken.
+ * A set of digests in 21 to 27 bytes each, with a ceiling: once `maxEntries` are in, further ones are not taken.
  * So `has` answering true is certain (but for a collision of 128 bits of a hash), and answering false
  * means "not known": the caller asks the store.
  */
@@ -9,7 +9,7 @@ export class DigestSet {
   readonly #table: DigestTable;
 
   constructor(maxEntries: number) {
-    this.#table = new DigestTable(maxEntries);
+    this.#table = new DigestTable(maxEntries, false);
   }
 
   get size(): number {

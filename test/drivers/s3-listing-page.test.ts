@@ -43,6 +43,54 @@ describe('scanListingPage', () => {
     );
   });
 
+  it.each([10, 150, 900, 100_000])(
+    'gives back every key of a large page, with keys of %i characters',
+    (length) => {
+      const keys = Array.from({ length: 300 }, (_, index) => `${index} ${'ü'.repeat(length)} ${index}`);
+      const { objects } = scanListingPage(page(keys, (key) => key, false));
+      expect(objects.map(({ key, sizeBytes, etag }) => ({ key, sizeBytes, etag }))).toEqual(
+        keys.map((key, index) => ({ key, sizeBytes: index, etag: `etag-${index}` })),
+      );
+    },
+  );
+
+  it('reads the objects and the folders of a large page, and what stands behind them', () => {
+    const keys = Array.from({ length: 600 }, (_, index) => `key ${index} ${'x'.repeat(150)}`);
+    const folders = keys.map((key) => `${key}/`);
+    const xml = page(keys, percentEncoding, true).replace(
+      '<IsTruncated>false</IsTruncated>',
+      folders
+        .slice(0, 300)
+        .map((folder) => `<CommonPrefixes><Prefix>${percentEncoding(folder)}</Prefix></CommonPrefixes>`)
+        .join(''),
+    );
+    const end =
+      folders
+        .slice(300)
+        .map((folder) => `<CommonPrefixes><Prefix>${percentEncoding(folder)}</Prefix></CommonPrefixes>`)
+        .join('') +
+      '<IsTruncated>true</IsTruncated><NextContinuationToken>a&amp;b</NextContinuationToken></ListBucketResult>';
+    const found = scanListingPage(xml.replace('</ListBucketResult>', end));
+    expect({ ...found, objects: found.objects.map(({ key }) => key) }).toEqual({
+      objects: keys,
+      folders,
+      nextToken: 'a&b',
+    });
+  });
+
+  it('does not take a large page in which any object is cut, or has lost what it needs', () => {
+    const keys = Array.from({ length: 300 }, (_, index) => `key ${index} ${'x'.repeat(150)}`);
+    const xml = page(keys, percentEncoding, true);
+    for (let index = 0; index < keys.length; index += 1) {
+      const size = `<Size>${index}</Size>`;
+      expect(xml.split(size).length).toBe(2);
+      expect(() => scanListingPage(xml.replace(size, ''))).toThrow(ListingPageError);
+    }
+    expect(() =>
+      scanListingPage(`${xml.slice(0, xml.lastIndexOf('</Contents>'))}</ListBucketResult>`),
+    ).toThrow(ListingPageError);
+  });
+
   it('reads size, ETag and time', () => {
     expect(scanListingPage(page(['a', 'b'], percentEncoding, true)).objects[1]).toEqual({
       key: 'b',

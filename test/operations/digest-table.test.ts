@@ -48,4 +48,38 @@ describe('a table of digests', () => {
     expect(table.isFull).toBe(true);
     expect([table.size, table.get(digest(2)), table.get(digest(3))]).toEqual([2, 2, undefined]);
   });
+
+  test('calls back for each, with the first byte of its hash', () => {
+    const table = new DigestTable(1000);
+    const expected = Array.from({ length: 300 }, (_, number) => {
+      table.set(digest(number), number);
+      table.flag(digest(number), number % 4);
+      return { firstByte: digest(number).slice(7, 9), number, flags: number % 4 };
+    });
+    const seen: unknown[] = [];
+    table.forEach((firstByte, number, flags) => {
+      seen[number] = { firstByte: firstByte.toString(16).padStart(2, '0'), number, flags };
+    });
+    expect(seen).toEqual(expected);
+  });
+
+  test.each([
+    ['with numbers', true, 40],
+    ['without', false, 28],
+  ])(
+    'takes few bytes for each digest, %s, at any size, also while it grows',
+    (_, holdsNumbers, mostBytes) => {
+      const table = new DigestTable(1_000_000, holdsNumbers);
+      let peakBytes = 0;
+      // Sorted, as a listing gives them.
+      const digests = Array.from({ length: 20_000 }, (__, number) => digest(number)).sort();
+      for (const [index, one] of digests.entries()) {
+        table.set(one, index);
+        if (index > 5000 && index % 250 === 0) {
+          peakBytes = Math.max(peakBytes, table.sizeBytes / table.size);
+        }
+      }
+      expect(peakBytes).toBeLessThan(mostBytes);
+    },
+  );
 });

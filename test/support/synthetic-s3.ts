@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import path from 'node:path';
 import { blobKey, currentKey, indexKey, layerKey, revisionKey } from '../../fixtures/keys.ts';
 import { digestOf, type Digest } from './images.ts';
 
@@ -14,6 +16,8 @@ export interface SyntheticS3 {
   objects: number;
   /** How many objects were put into buckets that forget them. */
   puts(): number;
+  /** Writes the same registry to a folder, which exists. */
+  writeTo(folder: string): void;
   stop(): Promise<void>;
 }
 
@@ -47,13 +51,13 @@ export async function startSyntheticS3(objects: number): Promise<SyntheticS3> {
         );
       } else if (key === '') {
         response.setHeader('content-type', 'application/xml');
-        response.end(listing(isFull ? registry.keys : [], searchParams, (name) => registry.sizeOf(name)));
+        response.end(listing(isFull ? registry.keys : [], searchParams, (index) => registry.tellOf(index)));
       } else {
         const bytes = isFull ? registry.contentOf(key) : undefined;
         response.statusCode = bytes === undefined ? 404 : 200;
         if (bytes !== undefined) {
           response.setHeader('content-length', bytes.length);
-          response.setHeader('etag', `"${createHash('md5').update(bytes).digest('hex')}"`);
+          response.setHeader('etag', `"${md5Of(bytes)}"`);
         }
         response.end(request.method === 'HEAD' ? undefined : bytes);
       }
@@ -67,6 +71,18 @@ export async function startSyntheticS3(objects: number): Promise<SyntheticS3> {
     endpoint: `http://127.0.0.1:${port}`,
     objects: registry.keys.length,
     puts: () => puts,
+    writeTo(folder) {
+      const made = new Set<string>();
+      for (const key of registry.keys) {
+        const file = path.join(folder, key);
+        const parent = path.dirname(file);
+        if (!made.has(parent)) {
+          made.add(parent);
+          mkdirSync(parent, { recursive: true });
+        }
+        writeFileSync(file, registry.contentOf(key) ?? '');
+      }
+    },
     async stop() {
       server.closeAllConnections();
       server.close();
@@ -80,6 +96,7 @@ class SyntheticRegistry {
   readonly keys: string[] = [];
   /** Which blob of which image has this key: the image's number times `LAYERS + 2`, and the blob's place in it. */
   readonly #blobs = new Map<string, number>();
+  readonly #told: string[] = [];
 
   constructor(objects: number) {
     for (let image = 0; this.keys.length < objects; image += 1) {
@@ -103,8 +120,16 @@ class SyntheticRegistry {
     this.keys.sort();
   }
 
-  sizeOf(key: string): number {
-    return key.endsWith('/link') ? LINK_BYTES : (this.contentOf(key)?.length ?? 0);
+  /** What a listing says of the key in this place besides its name. Worked out once: each page is asked for often. */
+  tellOf(index: number): string {
+    const told = this.#told[index];
+    if (told !== undefined) {
+      return told;
+    }
+    const content = this.contentOf(this.keys[index] ?? '') ?? Buffer.alloc(0);
+    const tells = `<ETag>&quot;${md5Of(content)}&quot;</ETag><Size>${content.length}</Size>`;
+    this.#told[index] = tells;
+    return tells;
   }
 
   contentOf(key: string): Buffer | undefined {
@@ -125,7 +150,9 @@ class SyntheticRegistry {
   }
 }
 
-const LINK_BYTES = 71;
+function md5Of(bytes: Buffer): string {
+  return createHash('md5').update(bytes).digest('hex');
+}
 
 function blobOf(image: number, place: number): Buffer {
   return Buffer.from(`{"image":${image},"place":${place}}`);
@@ -149,8 +176,8 @@ function manifestOf(image: number): Buffer {
   );
 }
 
-/** One page of ListObjectsV2. A tag's ETag is told, of anything else it is not looked at. */
-function listing(keys: readonly string[], query: URLSearchParams, sizeOf: (key: string) => number): string {
+/** One page of ListObjectsV2. */
+function listing(keys: readonly string[], query: URLSearchParams, tellOf: (index: number) => string): string {
   const prefix = query.get('prefix') ?? '';
   const delimiter = query.get('delimiter') ?? '';
   const after = query.get('continuation-token') ?? query.get('start-after') ?? '';
@@ -165,7 +192,7 @@ function listing(keys: readonly string[], query: URLSearchParams, sizeOf: (key: 
     const end = delimiter === '' ? -1 : key.indexOf(delimiter, prefix.length);
     if (end === -1) {
       parts.push(
-        `<Contents><Key>${key}</Key><LastModified>2024-05-06T07:08:09.000Z</LastModified><ETag>&quot;${createHash('md5').update(key).digest('hex')}&quot;</ETag><Size>${sizeOf(key)}</Size></Contents>`,
+        `<Contents><Key>${key}</Key><LastModified>2024-05-06T07:08:09.000Z</LastModified>${tellOf(index)}</Contents>`,
       );
       last = key;
       index += 1;

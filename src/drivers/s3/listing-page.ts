@@ -29,35 +29,69 @@ export class ListingPageError extends Error {
   }
 }
 
+/** Much less than a page of 1,000 keys, which has some 350 KB. */
+const WINDOW_BYTES = 32 * 1024;
+
 /**
  * Reads a page from its XML by scanning for the few elements that are needed: a tenth of the time that an XML
  * parser and an SDK take for it. It trusts nothing: an element that is missing, cut short or not understood
  * ends the listing, for a key that is passed over would later count as absent.
  *
- * The scan runs over a Latin-1 view of the bytes, in which an index is a byte offset. Keys and ETags are then
- * taken from the bytes, because a slice of the view would keep the whole page in memory.
+ * The scan runs over Latin-1 views of the bytes, in which an index is a byte offset, one window after another: a view
+ * of the whole page would be one of V8's large objects, which a collection in the middle of the scan moves to where
+ * they stay until the next full one, page after page. Keys and ETags are then taken from the bytes, because a slice
+ * of a view would keep all of it in memory.
  * @param body valid UTF-8.
  * @throws ListingPageError
  */
 export function scanListingPage(body: Buffer): ListingPage {
-  const xml = body.toString('latin1');
   const encoding = isAscii(body) ? 'latin1' : 'utf8';
-  if (!/^\s*(?:<\?xml[^>]*\?>)?\s*<ListBucketResult[\s>]/.test(xml)) {
+  if (!/^\s*(?:<\?xml[^>]*\?>)?\s*<ListBucketResult[\s>]/.test(body.toString('latin1', 0, WINDOW_BYTES))) {
     throw new ListingPageError('answered a listing with something else');
   }
-  if (!/<\/ListBucketResult>\s*$/.test(xml.slice(-100))) {
+  if (!/<\/ListBucketResult>\s*$/.test(body.toString('latin1', Math.max(0, body.length - 100)))) {
     throw new ListingPageError('sent a page of a listing that ends midway');
   }
-  const isUrlEncoded = elementText(xml, 'EncodingType') === 'url';
+  const isUrlEncoded = firstText(body, 'EncodingType') === 'url';
   const objects: ListedObject[] = [];
-  for (const range of elements(xml, '<Contents', '</Contents>')) {
-    objects.push(scanObject(body, encoding, xml, range, isUrlEncoded));
+  for (const view of windows(body, '<Contents', '</Contents>')) {
+    for (const range of elements(view.xml, '<Contents', '</Contents>')) {
+      objects.push(scanObject(view, encoding, range, isUrlEncoded));
+    }
   }
   const folders: string[] = [];
-  for (const range of elements(xml, '<CommonPrefixes', '</CommonPrefixes>')) {
-    folders.push(decodeKey(textOf(body, encoding, required(xml, '<Prefix>', range)), isUrlEncoded));
+  for (const view of windows(body, '<CommonPrefixes', '</CommonPrefixes>')) {
+    for (const range of elements(view.xml, '<CommonPrefixes', '</CommonPrefixes>')) {
+      const prefix = required(view.xml, '<Prefix>', range);
+      folders.push(decodeKey(textOf(view.bytes, encoding, prefix), isUrlEncoded));
+    }
   }
-  return { objects, folders, nextToken: scanNextToken(xml) };
+  return { objects, folders, nextToken: scanNextToken(body) };
+}
+
+/** A part of a page, as bytes and as text: an index into one is an index into the other. */
+interface View {
+  bytes: Buffer;
+  xml: string;
+}
+
+/** Cuts a page behind end tags, so that no element begins in one window and ends in another. */
+function* windows(body: Buffer, startTag: string, endTag: string): Generator<View> {
+  for (let start = body.indexOf(startTag); start !== -1 && start < body.length;) {
+    const cut = body.lastIndexOf(endTag, start + WINDOW_BYTES);
+    // Behind an element that is longer than a window, or behind everything where none ends any more.
+    const last = cut > start ? cut : body.indexOf(endTag, start);
+    const end = last === -1 ? body.length : last + endTag.length;
+    const bytes = body.subarray(start, end);
+    yield { bytes, xml: bytes.toString('latin1') };
+    start = end;
+  }
+}
+
+/** As `elementText`, of bytes. */
+function firstText(body: Buffer, name: string): string | undefined {
+  const start = body.indexOf(`<${name}>`);
+  return start === -1 ? undefined : elementText(body.toString('latin1', start, start + WINDOW_BYTES), name);
 }
 
 /** Byte offsets: the first one in, the last one out. */
@@ -67,9 +101,8 @@ interface Range {
 }
 
 function scanObject(
-  body: Buffer,
+  { bytes, xml }: View,
   encoding: 'latin1' | 'utf8',
-  xml: string,
   range: Range,
   isUrlEncoded: boolean,
 ): ListedObject {
@@ -84,9 +117,9 @@ function scanObject(
   const modifiedAtMs =
     modified === undefined ? Number.NaN : Date.parse(xml.slice(modified.start, modified.end));
   return {
-    key: decodeKey(textOf(body, encoding, key), isUrlEncoded),
+    key: decodeKey(textOf(bytes, encoding, key), isUrlEncoded),
     sizeBytes: Number(sizeText),
-    etag: etag === undefined ? undefined : decodeETag(textOf(body, encoding, etag)),
+    etag: etag === undefined ? undefined : decodeETag(textOf(bytes, encoding, etag)),
     modifiedAtMs: Number.isNaN(modifiedAtMs) ? undefined : modifiedAtMs,
   };
 }
@@ -143,12 +176,12 @@ function textOf(body: Buffer, encoding: 'latin1' | 'utf8', { start, end }: Range
   return body.toString(encoding, start, end);
 }
 
-function scanNextToken(xml: string): string | undefined {
-  const isTruncated = (elementText(xml, 'IsTruncated') ?? '').trim().toLowerCase();
+function scanNextToken(body: Buffer): string | undefined {
+  const isTruncated = (firstText(body, 'IsTruncated') ?? '').trim().toLowerCase();
   if (isTruncated === 'false') {
     return undefined;
   }
-  const token = decodeXmlText(elementText(xml, 'NextContinuationToken') ?? '');
+  const token = decodeXmlText(firstText(body, 'NextContinuationToken') ?? '');
   if (isTruncated !== 'true' || token === undefined || token === '') {
     throw new ListingPageError('does not say whether or how a listing goes on (it may lack ListObjectsV2)');
   }

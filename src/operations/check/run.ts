@@ -16,7 +16,7 @@ import { DigestTable } from '../digest-table.ts';
 import { addCount, type KindCounts } from '../counts.ts';
 import type { Observer } from '../observer.ts';
 
-/** What is known of blobs takes at most about 200 MB; of further ones the store is asked each time. */
+/** What is known of blobs takes at most about 160 MB; of further ones the store is asked each time. */
 const KNOWN_BLOBS_MAX = 4_000_000;
 /** How many of a kind are kept for messages; all of them go to the observer. */
 const KEPT_MAX = 1000;

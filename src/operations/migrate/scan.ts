@@ -12,7 +12,14 @@ import { KeySum } from '../key-sum.ts';
 import type { Pair } from '../march.ts';
 import { marchShard } from '../march-shard.ts';
 import type { Observer } from '../observer.ts';
-import { findShards, joinBlobShards, type LooseObject, type Shard, type ShardMap } from '../shards.ts';
+import {
+  findShards,
+  joinBlobShards,
+  LISTINGS_AT_ONCE,
+  type LooseObject,
+  type Shard,
+  type ShardMap,
+} from '../shards.ts';
 import { Spool } from '../spool.ts';
 import { RepositorySpool } from './repository-spool.ts';
 import { planSelectedBlobs, type SelectedBlobs } from './selected-blobs.ts';
@@ -29,11 +36,9 @@ export interface ScanOptions {
   observer: Observer;
 }
 
-/** 52 MB at most, of which a registry takes as much as its blobs need; registries with more blobs than this cost a request for each further one that is looked for. */
+/** 27 MB at most, of which a registry takes as much as its blobs need; registries with more blobs than this cost a request for each further one that is looked for. */
 const KNOWN_BLOBS_MAX = 1_000_000;
 const FOREIGN_SAMPLES = 20;
-/** Enough to hide a store's latency behind the work on its pages; each further one holds pages of both sides. */
-const LISTINGS_AT_ONCE = 16;
 
 /**
  * Lists both stores and writes down every difference. Reads roots first: repositories before blobs, so that

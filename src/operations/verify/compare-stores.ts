@@ -10,7 +10,7 @@ import { addCount, type KindCounts } from '../counts.ts';
 import type { Pair } from '../march.ts';
 import { marchShard, type Side } from '../march-shard.ts';
 import type { Sample } from '../sample.ts';
-import { findShards, type Shard, type ShardMap } from '../shards.ts';
+import { findShards, LISTINGS_AT_ONCE, type Shard, type ShardMap } from '../shards.ts';
 import type { Spool } from '../spool.ts';
 import type { Outcome } from './outcome.ts';
 import { type Candidate, seenObject } from './records.ts';
@@ -63,7 +63,7 @@ export async function compareStores(
 ): Promise<Comparison> {
   const counts: Record<Side, KindCounts> = { source: {}, target: {} };
   const foreignSamples: string[] = [];
-  const listings = pLimit(concurrency);
+  const listings = pLimit(Math.min(concurrency, LISTINGS_AT_ONCE));
   const reads = pLimit(concurrency);
   const shards = await findShards(source, target, { concurrency, signal });
   const inRegistry = shards.foreignFolders.filter(({ folder }) => folder.startsWith(REGISTRY_FOLDER));
