@@ -32,7 +32,8 @@ export interface Driver {
 
   /**
    * Every object whose key starts with `prefix` (a plain string prefix, not necessarily a folder),
-   * ascending by key bytes, in batches of the store's own page size. No batch is empty.
+   * ascending by key bytes, in batches of the store's own page size. No batch is empty. A batch belongs to whoever
+   * gets it, who may empty it when done with it: a driver does not look at it again.
    * A prefix under which there is nothing gives no batch.
    * @throws DriverError STORE_NOT_FOUND when the bucket, container or root folder does not exist.
    */

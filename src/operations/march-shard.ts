@@ -35,7 +35,12 @@ export function marchShard(
       return;
     }
     try {
-      yield* store.list(prefix, { signal, leaves, content });
+      for await (const page of store.list(prefix, { signal, leaves, content })) {
+        yield page;
+        // A page is used up when the next one is asked for. Every generator that it came through still has it, and is
+        // suspended with it until that one has come.
+        page.length = 0;
+      }
     } catch (error) {
       onFailure?.(side);
       throw error;

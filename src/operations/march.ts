@@ -9,11 +9,13 @@ export interface Pair {
   target: ObjectStat | undefined;
 }
 
-/** How many pairs are handed on at once. */
+/** How many pairs are handed on at once at most. */
 const BATCH_SIZE = 1000;
 
 /**
- * Reads two sorted listings in step and pairs what has the same key. Holds one page of each side.
+ * Reads two sorted listings in step and pairs what has the same key. Holds one page of each side, and none of a side
+ * whose next page it waits for: so a batch is handed on before that, and is emptied when the next one is asked for.
+ * Of many listings side by side most are waiting, and what they held meanwhile was more than half of the heap.
  * @throws DriverError BAD_LISTING when a side is not ascending or repeats a key, whatever the driver promised:
  * a merge of unsorted streams would see absences that are none.
  */
@@ -23,7 +25,7 @@ export async function* march(
 ): AsyncGenerator<Pair[]> {
   const left = cursor(source, 'source');
   const right = cursor(target, 'target');
-  let batch: Pair[] = [];
+  const batch: Pair[] = [];
   try {
     await Promise.all([left.start(), right.start()]);
     while (left.current !== undefined || right.current !== undefined) {
@@ -31,19 +33,14 @@ export async function* march(
       const found = order <= 0 ? left.current : undefined;
       const counterpart = order >= 0 ? right.current : undefined;
       batch.push({ key: (found ?? counterpart)?.key ?? '', source: found, target: counterpart });
-      if (found !== undefined && !left.advance()) {
-        await left.nextPage();
-      }
-      if (counterpart !== undefined && !right.advance()) {
-        await right.nextPage();
-      }
-      if (batch.length === BATCH_SIZE) {
+      const isLeftUsedUp = found !== undefined && !left.advance();
+      const isRightUsedUp = counterpart !== undefined && !right.advance();
+      if (isLeftUsedUp || isRightUsedUp || batch.length === BATCH_SIZE) {
         yield batch;
-        batch = [];
+        // Not a new one instead: whoever has just gone through it is suspended with it until the next one comes.
+        batch.length = 0;
+        await Promise.all([isLeftUsedUp && left.nextPage(), isRightUsedUp && right.nextPage()]);
       }
-    }
-    if (batch.length > 0) {
-      yield batch;
     }
   } finally {
     await Promise.all([left.close(), right.close()]);
@@ -78,6 +75,7 @@ function cursor(pages: AsyncIterable<ObjectStat[]>, side: string) {
     },
     async nextPage(): Promise<void> {
       const last = self.current;
+      page = [];
       let result = await iterator.next();
       // An empty page is no end: taking it for one would make the rest look absent.
       while (result.done !== true && result.value.length === 0) {

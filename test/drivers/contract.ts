@@ -143,6 +143,12 @@ export function describeDriver(name: string, factory: ContractFactory): void {
       await inParallel(keys, (key) => driver.write(key, bytes('x')));
       const listed = (await listAll(driver, 'many/')).map((object) => object.key);
       expect(listed).toEqual([...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))));
+      const emptied: string[] = [];
+      for await (const batch of driver.list('many/')) {
+        emptied.push(...batch.map((object) => object.key));
+        batch.length = 0;
+      }
+      expect(emptied).toEqual(listed);
       expect(await driver.delete(keys)).toEqual([]);
       expect(await listAll(driver, 'many/')).toEqual([]);
     });

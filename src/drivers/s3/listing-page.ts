@@ -119,7 +119,7 @@ function scanObject(
   return {
     key: decodeKey(textOf(bytes, encoding, key), isUrlEncoded),
     sizeBytes: Number(sizeText),
-    etag: etag === undefined ? undefined : decodeETag(textOf(bytes, encoding, etag)),
+    etag: etag === undefined ? undefined : etagAt({ bytes, xml }, encoding, etag),
     modifiedAtMs: Number.isNaN(modifiedAtMs) ? undefined : modifiedAtMs,
   };
 }
@@ -129,11 +129,20 @@ export function unquote(etag: string): string {
   return etag.startsWith('"') && etag.endsWith('"') && etag.length > 1 ? etag.slice(1, -1) : etag;
 }
 
-function decodeETag(text: string): string {
-  // The form in which nearly every store writes it.
-  if (text.startsWith('&quot;') && text.indexOf('&', 1) === text.length - 6 && text.endsWith('&quot;')) {
-    return text.slice(6, -6);
+const QUOTE = '&quot;';
+
+function etagAt({ bytes, xml }: View, encoding: 'latin1' | 'utf8', { start, end }: Range): string {
+  const inner = { start: start + QUOTE.length, end: end - QUOTE.length };
+  // The form in which nearly every store writes it. Without the quotes from the beginning: a slice would keep them.
+  if (
+    inner.start <= inner.end &&
+    xml.startsWith(QUOTE, start) &&
+    xml.startsWith(QUOTE, inner.end) &&
+    xml.indexOf('&', inner.start) === inner.end
+  ) {
+    return textOf(bytes, encoding, inner);
   }
+  const text = textOf(bytes, encoding, { start, end });
   return unquote(decodeXmlText(text) ?? text);
 }
 

@@ -22,6 +22,8 @@ export async function* listObjects(
   const order = ascending(store, describeCall('list', prefix));
   for await (const page of pages(store, prefix, undefined, 'list', signal)) {
     const objects = page.objects.map((object) => toObjectStat(store, object));
+    // While the next page is waited for, this one would still be held.
+    page.objects.length = 0;
     for (const { key } of objects) {
       order(key);
     }

@@ -223,6 +223,8 @@ export class CheckRun {
     try {
       for await (const page of this.driver.list(prefix, { ...options, signal: this.signal })) {
         await take(page);
+        // As `marchShard`: else each listing would hold it while it waits for the next one.
+        page.length = 0;
       }
       return true;
     } catch (error) {

@@ -105,6 +105,13 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
   async function scanRepositories(shard: Shard): Promise<void> {
     let current: RepositoryScan | undefined;
     for await (const pairs of marchShard(source, target, shard, { signal, sourceLeaves })) {
+      await take(pairs);
+      observer.progress({ objects: pairs.length });
+    }
+    await finish(current);
+
+    /** By itself, so that nothing of these pairs is held while the next ones are waited for. */
+    async function take(pairs: Pair[]): Promise<void> {
       const parsed = await parsePairs(pairs, tagReads);
       for (const { pair, path, tagMoved } of parsed) {
         const repository = fromRepository(path);
@@ -120,9 +127,7 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
           await waiting;
         }
       }
-      observer.progress({ objects: pairs.length });
     }
-    await finish(current);
   }
 
   /** Compares the content of tags that are on both sides, several at a time. */
