@@ -14,7 +14,7 @@ const BATCH_SIZE = 1000;
 
 /**
  * Reads two sorted listings in step and pairs what has the same key. Holds one page of each side, and none of a side
- * whose next page it waits for: so a batch is handed on before that, and is emptied when the next one is asked for.
+ * whose next page it waits for: so a batch is handed on before that, and the next one comes in the same array.
  * Of many listings side by side most are waiting, and what they held meanwhile was more than half of the heap.
  * @throws DriverError BAD_LISTING when a side is not ascending or repeats a key, whatever the driver promised:
  * a merge of unsorted streams would see absences that are none.

@@ -47,7 +47,7 @@ const SPLIT_DEPTH_MAX = 8;
 
 /**
  * How many shards are read side by side: enough to hide a store's latency behind the work on its pages. Each further
- * one holds pages of both sides: of a million objects, 64 at once took 140 MB more than 16.
+ * one has pages of both sides under way.
  */
 export const LISTINGS_AT_ONCE = 16;
 

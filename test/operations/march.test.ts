@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ObjectStat } from '../../src/drivers/driver.ts';
+import type { Driver, ObjectStat } from '../../src/drivers/driver.ts';
 import { compareKeys } from '../../src/drivers/keys.ts';
+import { openMemory } from '../../src/drivers/memory.ts';
+import { marchShard } from '../../src/operations/march-shard.ts';
 import { march, type Pair } from '../../src/operations/march.ts';
 
 async function* pages(keys: string[], pageSize: number): AsyncGenerator<ObjectStat[]> {
@@ -66,5 +68,52 @@ describe('march', () => {
     }
     await expect(collect(endless(), failing())).rejects.toThrow('no more');
     expect(closed).toBe(true);
+  });
+
+  it('hands on what a page completes before it asks for the next one, and holds it no longer', async () => {
+    const asked: number[] = [];
+    async function* watched(size: number) {
+      for (let start = 0; start < 12; start += size) {
+        asked.push(start);
+        yield* pages(
+          Array.from({ length: size }, (_, index) => String(start + index).padStart(2, '0')),
+          size,
+        );
+      }
+    }
+    const pairs = march(watched(6), watched(4));
+    const first = await pairs.next();
+    const batch: Pair[] = first.done === true ? [] : first.value;
+    expect(batch.map(({ key }) => key)).toEqual(['00', '01', '02', '03']);
+    expect(asked).toEqual([0, 0]);
+    await pairs.next();
+    // Another batch in the same array: nothing of the first is held by whoever still has it.
+    expect(batch.map(({ key }) => key)).toEqual(['04', '05']);
+    expect(asked).toEqual([0, 0, 4]);
+    await pairs.return(undefined);
+  });
+});
+
+describe('marchShard', () => {
+  it('empties each page once it is used up', async () => {
+    const given: ObjectStat[][] = [];
+    const store: Driver = {
+      ...openMemory(),
+      async *list() {
+        for (const keys of [['a', 'b'], ['c'], ['d', 'e']]) {
+          const page = keys.map((key) => ({ key, sizeBytes: 1 }));
+          expect(given.map(({ length }) => length)).toEqual(given.map(() => 0));
+          given.push(page);
+          yield page;
+        }
+      },
+    };
+    const shard = { prefix: '', inSource: true, inTarget: false };
+    const found: string[] = [];
+    for await (const pairs of marchShard(store, openMemory(), shard, {})) {
+      found.push(...pairs.map(({ key }) => key));
+    }
+    expect(found).toEqual(['a', 'b', 'c', 'd', 'e']);
+    expect(given.map(({ length }) => length)).toEqual([0, 0, 0]);
   });
 });
