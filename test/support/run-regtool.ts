@@ -24,6 +24,8 @@ export interface RunOptions {
   /** System calls that are to fail. */
   failing?: readonly FailingCall[];
   cwd?: string;
+  /** Another `bin/run.js` than this repository's. */
+  program?: string;
 }
 
 /** `failing-calls.mjs` says what each field means. */
@@ -56,7 +58,7 @@ export async function runRegtool(argv: readonly string[], options: RunOptions = 
 /** Starts the built command, without a terminal. */
 export function startRegtool(argv: readonly string[], options: RunOptions = {}): Running {
   const [command, ...before] = launcher(options);
-  const child = spawn(command, [...before, process.execPath, script, ...argv], {
+  const child = spawn(command, [...before, process.execPath, options.program ?? script, ...argv], {
     cwd: options.cwd,
     env: {
       PATH: process.env['PATH'],
