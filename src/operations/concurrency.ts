@@ -40,6 +40,17 @@ export async function forEachConcurrently<T>(
 }
 
 /**
+ * As `Promise.all`, but for when it throws: once all have ended. So nothing is still written to a store when whoever
+ * asked for it goes on, closes the store, and lets another run have it.
+ */
+export async function allEnded<T extends readonly unknown[]>(
+  promises: T,
+): Promise<{ -readonly [index in keyof T]: Awaited<T[index]> }> {
+  await Promise.allSettled(promises);
+  return Promise.all(promises);
+}
+
+/**
  * The items of all groups in one row, for `forEachConcurrently`. The next group is asked for when the one before is
  * used up. An async generator would take four promises for each item in place of one.
  */

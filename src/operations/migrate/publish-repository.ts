@@ -1,6 +1,7 @@
 import { type Digest, digestFolders, digestParts } from '../../layout/digest.ts';
 import { type Reference, references } from '../../layout/manifest.ts';
 import { blobDataKey, layerLinkKey, parsePath, revisionLinkKey, tagCurrentKey } from '../../layout/paths.ts';
+import { allEnded } from '../concurrency.ts';
 import {
   brokenLink,
   digestAtTarget,
@@ -197,7 +198,7 @@ class RepositoryPublisher {
   }
 
   async #publishNeeds(key: string, manifest: Digest, needs: Reference[]): Promise<LinkState> {
-    const states = await Promise.all(
+    const states = await allEnded(
       needs.map(async (reference) => ({ reference, state: await this.#stateOf(reference) })),
     );
     const failed = states.find(({ state }) => state === 'failed');
@@ -338,7 +339,7 @@ class RepositoryPublisher {
     if (link === undefined) {
       return;
     }
-    const [formerDigest] = await Promise.all([
+    const [formerDigest] = await allEnded([
       isAtTarget ? digestAtTarget(this.#run, copy.key) : undefined,
       ...indexes.map((published) => published()),
     ]);
