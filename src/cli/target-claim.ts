@@ -50,7 +50,8 @@ export async function claimTarget(
   const server = createServer((socket) => {
     // Whoever asks may be gone before the answer; that is all the same here.
     socket.on('error', () => {});
-    socket.end(`${process.pid} ${command}`);
+    // And whoever never hangs up, as a process that was stopped, must not hold this one up at its end.
+    socket.end(`${process.pid} ${command}`, () => socket.destroy());
   });
   if (!(await listens(server, name))) {
     const holder = await holderOf(name);
