@@ -19,8 +19,6 @@ export interface RunOptions {
   userId?: number;
   /** Most bytes that a file may have, in KiB (`ulimit -f`). */
   fileLimitKib?: number;
-  /** Most files that may be open (`ulimit -n`). */
-  openFilesLimit?: number;
   /** System calls that are to fail. */
   failing?: readonly FailingCall[];
   cwd?: string;
@@ -94,12 +92,8 @@ export function azureEnvironment({ accountName, accountKey }: AzuriteAccess): Re
 }
 
 /** `prlimit` and `setpriv` are of util-linux, and end up as the command itself, so that signals reach it. */
-function launcher({ userId, fileLimitKib, openFilesLimit }: RunOptions): [string, ...string[]] {
-  const limits = [
-    ...(fileLimitKib === undefined ? [] : [`--fsize=${fileLimitKib * 1024}`]),
-    ...(openFilesLimit === undefined ? [] : [`--nofile=${openFilesLimit}`]),
-  ];
-  const limit = limits.length === 0 ? [] : ['prlimit', ...limits];
+function launcher({ userId, fileLimitKib }: RunOptions): [string, ...string[]] {
+  const limit = fileLimitKib === undefined ? [] : ['prlimit', `--fsize=${fileLimitKib * 1024}`];
   const user =
     userId === undefined ? [] : ['setpriv', `--reuid=${userId}`, `--regid=${userId}`, '--clear-groups'];
   return ['env', ...limit, ...user];
