@@ -59,9 +59,10 @@ export function compiledFileOf(program, compiled) {
 }
 
 /**
- * The compiled code, unless it is damaged or that of another program: V8 asks for neither, only whether it was made by
- * the same version of V8, with the same flags, and from a program as long as this. Where that is not so, or where there is none, V8
- * compiles the program itself, which takes longer and is otherwise the same.
+ * The compiled code, unless it is damaged, that of another program, or from another kind of machine, as that in a
+ * package may be: V8 asks for none of these, only whether it was made by the same version of V8, with the same flags,
+ * and from a program as long as this. Where that is not so, or where there is none, V8 compiles the program itself,
+ * which takes longer and is otherwise the same.
  */
 function readCompiled(program) {
   let file;
@@ -79,5 +80,5 @@ function readCompiled(program) {
 }
 
 function sumOf(program, compiled) {
-  return crc32(compiled, crc32(program));
+  return crc32(compiled, crc32(program, crc32(`${process.platform} ${process.arch}`)));
 }

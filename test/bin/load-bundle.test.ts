@@ -34,10 +34,13 @@ const node = (...args: string[]) => promisify(execFile)(process.execPath, args);
 
 const help = async () => (await node(path.join(folder.path, 'bin/run.js'), '--help')).stdout;
 
-/** `taken`, `refused` by V8, or `not given` to it. */
-async function useOfCompiled(): Promise<string> {
+/** `taken`, `refused` by V8, or `not given` to it, where `process` says so much of the machine. */
+async function useOfCompiled(machine: { arch?: string; platform?: string } = {}): Promise<string> {
   const loader = pathToFileURL(path.join(folder.path, 'bin/load-bundle.js')).href;
   const script = `
+    for (const [name, value] of Object.entries(${JSON.stringify(machine)})) {
+      Object.defineProperty(process, name, { value });
+    }
     const { loadBundle } = await import(${JSON.stringify(loader)});
     const refused = loadBundle().script.cachedDataRejected;
     process.stdout.write(refused === undefined ? 'not given' : refused ? 'refused' : 'taken');
@@ -61,6 +64,13 @@ describe('what was compiled when the bundle was made', () => {
     expect(await useOfCompiled()).toBe('not given');
     expect(await help()).toContain('COMMANDS');
   });
+
+  test.each([{ arch: 'riscv64' }, { platform: 'sunos' }])(
+    'is left aside on another kind of machine: %o',
+    async (machine) => {
+      expect(await useOfCompiled(machine)).toBe('not given');
+    },
+  );
 
   test('is left aside where the program is another, if as long', async () => {
     const text = readFileSync(program, 'latin1');
