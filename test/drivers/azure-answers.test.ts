@@ -110,6 +110,8 @@ describe('a PUT to Azure that is answered with 201', () => {
       const failure = await failureOf(write(driver));
       expect(failure).toMatchObject({ code: 'UNAVAILABLE', retryable: true, key: 'key' });
       expect(failure.message).toContain('other bytes');
+      // A run would go by its size, and leave it.
+      expect(failure.message).toContain('remove it there');
     },
   );
 

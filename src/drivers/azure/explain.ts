@@ -136,7 +136,8 @@ function explainCode(failure: AzureFailure, place: AzurePlace, call: AzureCall):
     case otherBytesReceived:
       return {
         code: 'UNAVAILABLE',
-        sentence: `${host} received other bytes of ${object} than were sent, and took them ${answer}: run again, and check what stands between.`,
+        // A run compares blobs by name and size alone: by itself, the next one would leave this as it is.
+        sentence: `${host} received other bytes of ${object} than were sent, and took them ${answer}: what is there now may be wrong, and the next run would take it for copied. Check what stands between, remove it there, and run again.`,
       };
     case 'InvalidOperation':
       // Azurite's answer to a wrong Content-MD5.
