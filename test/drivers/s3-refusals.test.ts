@@ -115,4 +115,9 @@ describe('toDriverError', () => {
       retryable: false,
     });
   });
+
+  it('says of what has no code what it was, for whoever is to report it', () => {
+    const { message } = toDriverError(place, new TypeError('x.request is not a function'), details);
+    expect(message).toContain('(TypeError: x.request is not a function)');
+  });
 });

@@ -95,9 +95,10 @@ function connectionError(place: S3Place, error: unknown, details: DriverErrorDet
   if (CONNECTION_LOST.has(code) || code.startsWith('HPE_')) {
     return unavailable(`The connection to ${endpoint} was lost (${code}); run again.`);
   }
+  const what = code === '' && error instanceof Error ? `${error.name}: ${error.message}` : code;
   return new DriverError(
     'UNEXPECTED',
-    `A request to ${endpoint} failed in a way that is not understood (${code === '' ? 'no code' : code}).`,
+    `A request to ${endpoint} failed in a way that is not understood (${what}).`,
     details,
   );
 }
