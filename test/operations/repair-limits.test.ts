@@ -395,6 +395,41 @@ describe('repair of a store that is in use', () => {
     expect(Buffer.from(store.objects.get(currentKey('shop', 'v1')) ?? '').toString()).toBe(moved);
   });
 
+  it('keeps a blob that was mended while its corrupt bytes were put aside, in a folder, too', async () => {
+    const { store, intact, layer } = damaged((healthy) => {
+      const key = blobKey(healthy.layer.digest);
+      healthy.registry.objects.set(key, flipped(healthy.registry.objects.get(key) ?? new Uint8Array()));
+    });
+    const mended = intact.objects.get(blobKey(layer.digest)) ?? new Uint8Array();
+    let modifiedAtMs = NOW_MS - HOUR_MS;
+    // As a folder: no ETags and no MD5s.
+    const folder = {
+      ...store,
+      async *list(prefix: string) {
+        for await (const page of store.list(prefix)) {
+          yield page.map(({ key, sizeBytes }) => ({ key, sizeBytes, modifiedAtMs }));
+        }
+      },
+      async stat(key: string) {
+        const stat = await store.stat(key);
+        return stat && { key, sizeBytes: stat.sizeBytes, modifiedAtMs };
+      },
+    };
+    const { outcomes } = await runRepair(
+      withHooks(folder, {
+        after: ({ operation, key }) => {
+          if (operation === 'write' && key.startsWith('regtool-quarantine/')) {
+            store.objects.set(blobKey(layer.digest), mended);
+            modifiedAtMs = NOW_MS;
+          }
+        },
+      }),
+      { choices: { quarantine: true } },
+    );
+    expect(outcomes).toEqual({ changed: 1 });
+    expect(store.objects.get(blobKey(layer.digest))).toEqual(mended);
+  });
+
   it('does not write a link to a blob that could not be copied, nor what needs it', async () => {
     const { store, intact, layer, image } = damaged(({ registry, layer, image }) => {
       registry.objects.delete(blobKey(layer.digest));

@@ -204,7 +204,7 @@ async function statForSure(
  */
 async function keepAside(
   key: string,
-  { sizeBytes, etag }: ObjectStat,
+  { sizeBytes, etag, modifiedAtMs }: ObjectStat,
   corrupt: CorruptBlob,
   { store, signal }: CarryOutOptions,
 ): Promise<boolean> {
@@ -231,7 +231,13 @@ async function keepAside(
       { driver: store.name, operation: 'read', key },
     );
   }
-  return after !== undefined && after.sizeBytes === sizeBytes && after.etag === etag;
+  // A folder has no ETags: there the time tells of a blob that was mended meanwhile.
+  return (
+    after !== undefined &&
+    after.sizeBytes === sizeBytes &&
+    after.etag === etag &&
+    after.modifiedAtMs === modifiedAtMs
+  );
 }
 
 async function remove(
