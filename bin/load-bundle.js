@@ -69,7 +69,8 @@ function readCompiled(program) {
   try {
     file = readFileSync(compiledFile);
   } catch (error) {
-    if (error.code === 'ENOENT') {
+    // Whatever keeps it from being read: the program runs without.
+    if (error.syscall !== undefined) {
       return undefined;
     }
     throw error;

@@ -162,13 +162,6 @@ export default class Repair extends BaseCommand {
               const facts = { ...factsOf(run), undoFile: undo.isUsed ? undoPath : undefined };
               this.logFitted(['', ...presentRepairResult(result, facts)]);
               return this.finish(repairExitCode(result, run.dryRun), repairJson(result, store, facts));
-            } catch (error) {
-              if (undo.isUsed) {
-                this.logToStderr(
-                  `Some changes were made before this. What was there is in ${undoPath}: --undo ${undoPath} puts it back, and the same command with --undo-file ${undoPath} goes on.`,
-                );
-              }
-              throw error;
             } finally {
               await undo.close();
               if (undo.isUsed && !hasResult) {

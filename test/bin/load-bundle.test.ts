@@ -15,6 +15,7 @@ const compiled = path.join(folder.path, 'dist', 'regtool.compiled');
 vi.setConfig({ testTimeout: 180_000 });
 
 beforeEach(() => {
+  rmSync(compiled, { recursive: true, force: true });
   const parts = [
     'bin/load-bundle.js',
     'bin/run.js',
@@ -57,6 +58,13 @@ describe('what was compiled when the bundle was made', () => {
   test.each<[string, () => void]>([
     ['is missing', () => rmSync(compiled)],
     ['is empty', () => truncateSync(compiled, 0)],
+    [
+      'cannot be read',
+      () => {
+        rmSync(compiled);
+        mkdirSync(compiled);
+      },
+    ],
     ['is cut off', () => truncateSync(compiled, readFileSync(compiled).length - 1)],
     ['has one byte that is another', () => changeByte(compiled)],
   ])('is left aside where it %s', async (_, damage) => {
