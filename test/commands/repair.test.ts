@@ -217,7 +217,7 @@ describe('regtool repair', () => {
       '--undo-file',
       join(folder, 'no', 'such', 'folder'),
     );
-    expect(stderr).toContain('so nothing more was changed');
+    expect(stderr).toContain('Nothing more was changed');
     expect(exitCode).toBe(2);
     expect(statSync(link).size).toBe(0);
   });
