@@ -67,7 +67,7 @@ export function assertDeletesAllowed(plan: Plan, maxDelete: MaxDelete): void {
   if (plan.listingFailures.length > 0) {
     throw new SafetyRefusal(
       'LISTING_INCOMPLETE',
-      `${plan.listingFailures.length} part(s) of the stores could not be listed, so what looks absent may be there. ${nothingTouched} Mend what is named below, or run without --delete.`,
+      `${partsOf(plan.listingFailures.length)} of the stores could not be listed, so what looks absent may be there. ${nothingTouched} Mend what is named below, or run without --delete.`,
       {
         reasons: plan.listingFailures
           .slice(0, 10)
@@ -109,4 +109,8 @@ export function assertDeletesAllowed(plan: Plan, maxDelete: MaxDelete): void {
       `The plan deletes ${count} of the target's ${plan.targetObjects} objects, more than --max-delete ${limit} allows. ${nothingTouched} Check that source and target are not swapped and look at the plan with --dry-run --report FILE --max-delete ${count}; if it is right, run it with --max-delete ${count}.`,
     );
   }
+}
+
+function partsOf(count: number): string {
+  return count === 1 ? 'A part' : `${count} parts`;
 }

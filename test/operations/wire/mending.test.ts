@@ -4,9 +4,9 @@ import { describeMending, describeUndoing } from './mending-run.ts';
 vi.setConfig({ testTimeout: 120_000 });
 
 describe('mending, with faults', () => {
-  describeMending(6);
+  describeMending(3);
 });
 
 describe('putting back, with faults', () => {
-  describeUndoing(6);
+  describeUndoing(3);
 });
