@@ -1,7 +1,6 @@
 import { compareKeys } from '../drivers/keys.ts';
 import { totalOf } from '../operations/counts.ts';
 import type { RepositoryUsage, UsageResult } from '../operations/usage.ts';
-import { wrapWords } from './fill.ts';
 import { kindNames, kindsInOrder } from './kinds.ts';
 import { formatTable } from './table.ts';
 import { formatBytes } from '../operations/format-bytes.ts';
@@ -29,7 +28,7 @@ export interface UsageFacts {
 /** The sum first, then what it is made of, then who holds it. */
 export function presentUsage(result: UsageResult, facts: UsageFacts): string[] {
   return [
-    ...headline(result, facts),
+    headline(result, facts),
     '',
     ...kindTable(result),
     '',
@@ -37,20 +36,18 @@ export function presentUsage(result: UsageResult, facts: UsageFacts): string[] {
     ...repositoryTable(result, facts),
     ...unreadLines(result),
     '',
-    ...notes(result).flatMap((note) => wrapWords(note)),
+    ...notes(result),
     `Counted ${plural('repository', result.repositories.length)} in ${formatDuration(facts.durationMs)}${facts.retries > 0 ? `; ${plural('request', facts.retries)} repeated` : ''}.`,
   ];
 }
 
-function headline({ counts, unread }: UsageResult, { location }: UsageFacts): string[] {
+function headline({ counts, unread }: UsageResult, { location }: UsageFacts): string {
   const { objects, bytes } = totalOf(counts);
   const sum = `${formatBytes(bytes)} in ${plural('object', objects)}`;
   const where = escapeForTerminal(location);
-  return wrapWords(
-    unread.length === 0
-      ? `${sum}: ${where}`
-      : `INCOMPLETE: at least ${sum}: ${where}. ${plural('part', unread.length)} could not be read.`,
-  );
+  return unread.length === 0
+    ? `${sum}: ${where}`
+    : `INCOMPLETE: at least ${sum}: ${where}. ${plural('part', unread.length)} could not be read.`;
 }
 
 function kindTable({ counts }: UsageResult): string[] {

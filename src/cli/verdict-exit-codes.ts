@@ -3,6 +3,7 @@ import type { DoctorResult } from '../operations/doctor.ts';
 import { type FixEmptyTagsResult, isHarmful } from '../operations/fix-empty-tags.ts';
 import type { RepairResult } from '../operations/repair.ts';
 import type { UndoResult } from '../operations/repair/undo.ts';
+import type { UsageResult } from '../operations/usage.ts';
 import type { Verdict } from '../operations/verify.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 
@@ -68,6 +69,11 @@ export function markersExitCode(
   return isHarmLeft || plan.found['marker-with-content'] !== undefined || changed > 0
     ? exitCodes.findings
     : exitCodes.done;
+}
+
+/** Links to blobs that were not kept track of count as dangling, so that such numbers are wrong, too. */
+export function usageExitCode({ unread, tooManyBlobs }: UsageResult): ExitCode {
+  return unread.length > 0 || tooManyBlobs ? exitCodes.partial : exitCodes.done;
 }
 
 export function doctorExitCode({ verdict }: DoctorResult): ExitCode {

@@ -1,10 +1,11 @@
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.ts';
-import { exitCodes } from '../cli/exit-codes.ts';
 import { concurrencyFlag, maxRequestsPerSecondFlag, reportFlag, storeArgument } from '../cli/flags.ts';
 import { presentUsage, sortUsage, usageJson, usageOrders } from '../cli/present-usage.ts';
+import { openAbove } from '../cli/location-above.ts';
 import { openReport } from '../cli/report.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
+import { usageExitCode } from '../cli/verdict-exit-codes.ts';
 import { usage } from '../operations/usage.ts';
 
 const REPOSITORIES_SHOWN = 20;
@@ -75,6 +76,7 @@ export default class Usage extends BaseCommand {
         const { concurrency, sort: order, limit } = flags;
         const result = await usage(store, {
           concurrency,
+          openAbove: () => openAbove(args.store, concurrency),
           signal: this.signal,
           observer: this.observer(),
         });
@@ -86,9 +88,8 @@ export default class Usage extends BaseCommand {
         }
         const durationMs = performance.now() - startedAtMs;
         const facts = { location: store.location, durationMs, retries, order, limit };
-        this.log(presentUsage(result, facts).join('\n'));
-        const json = usageJson(result, facts);
-        return this.finish(json.complete ? exitCodes.done : exitCodes.partial, json);
+        this.logFitted(presentUsage(result, facts));
+        return this.finish(usageExitCode(result), usageJson(result, facts));
       });
     } finally {
       await report.close();

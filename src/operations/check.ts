@@ -1,7 +1,7 @@
 import type { Driver } from '../drivers/driver.ts';
 import { compareKeys } from '../drivers/keys.ts';
 import { findingCodes } from '../layout/findings.ts';
-import { BLOBS_PREFIX, type LockfileName, REGISTRY_ROOT, REPOSITORIES_PREFIX } from '../layout/paths.ts';
+import type { LockfileName } from '../layout/paths.ts';
 import { type DataRead, judgeUnneededBlobs, listBlobs, readBlobs } from './check/blobs.ts';
 import { judgeRepository, judgeUnlinked } from './check/judge-repository.ts';
 import { judgeUpperFolders } from './check/judge-upper-folders.ts';
@@ -14,13 +14,11 @@ import {
   type FindingTally,
   type Unread,
 } from './check/run.ts';
-import { SafetyRefusal } from './errors.ts';
 import type { KindCounts } from './counts.ts';
-import { assertRootIsDecided } from './other-root.ts';
-import { findRegistryRoot } from './find-registry-root.ts';
+import { assertRegistryRoot } from './registry-root.ts';
 import { type DataSubset, Sample } from './sample.ts';
 import { findShards } from './shards.ts';
-import { whereElse } from './where-else.ts';
+import type { OpenAbove } from './where-else.ts';
 
 export type { CheckedTag, CheckObserver, FindingTally, Unread } from './check/run.ts';
 
@@ -35,7 +33,7 @@ export interface CheckOptions {
   nowMs: number;
   abandonedAfterMs?: number | undefined;
   /** Opens what the store's root is in, to look for a registry that is not in the store. */
-  openAbove?: (() => Promise<Driver | undefined>) | undefined;
+  openAbove?: OpenAbove | undefined;
   signal?: AbortSignal | undefined;
   observer: CheckObserver;
 }
@@ -68,12 +66,12 @@ export interface CheckResult {
  * Blobs are listed first, into a compact table; then each repository is listed and judged by itself; then the blobs
  * once more, for what nothing needs. What is missing from a listing is asked for again before it is called missing,
  * so that a registry which takes pushes meanwhile is judged fairly.
- * @throws SafetyRefusal NOT_A_REGISTRY, saying where the registry is if it can be seen from here.
+ * @throws SafetyRefusal NOT_A_REGISTRY, saying where the registry is if it can be seen from here; OTHER_ROOT.
  * @throws DriverError when the store cannot be reached, or its upper folders cannot be listed.
  */
 export async function check(driver: Driver, options: CheckOptions): Promise<CheckResult> {
-  const { concurrency, signal, observer, abandonedAfterMs = ABANDONED_AFTER_MS } = options;
-  await assertRegistry(driver, options);
+  const { concurrency, openAbove, signal, observer, abandonedAfterMs = ABANDONED_AFTER_MS } = options;
+  await assertRegistryRoot(driver, 'store', { openAbove, signal });
   const run = new CheckRun(driver, { ...options, abandonedAfterMs });
   observer.phase('listing');
   const shards = await findShards(driver, undefined, { concurrency, signal });
@@ -127,24 +125,6 @@ export async function check(driver: Driver, options: CheckOptions): Promise<Chec
     unreadCount: run.unreadCount,
     notExamined,
   };
-}
-
-async function assertRegistry(driver: Driver, { openAbove, signal }: CheckOptions): Promise<void> {
-  await assertRootIsDecided(driver, 'store', { signal });
-  const { exists, hasBlobs, hasRepositories, isDatabaseManaged } = await findRegistryRoot(driver, { signal });
-  if (!exists) {
-    throw new SafetyRefusal(
-      'NOT_A_REGISTRY',
-      `${driver.location} is not a registry's storage: it has no ${REGISTRY_ROOT}. ${await whereElse(driver, { openAbove, signal })}`,
-    );
-  }
-  if (!hasBlobs || !(hasRepositories || isDatabaseManaged)) {
-    const missing = hasBlobs ? REPOSITORIES_PREFIX : BLOBS_PREFIX;
-    throw new SafetyRefusal(
-      'NOT_A_REGISTRY',
-      `${driver.location} is not a whole registry: it has ${REGISTRY_ROOT} and no ${missing}. Is a part of it on a disk that is not mounted?`,
-    );
-  }
 }
 
 function verdictOf(run: CheckRun): CheckResult['verdict'] {

@@ -4,23 +4,28 @@ import { BLOBS_PREFIX, REGISTRY_ROOT, REPOSITORIES_PREFIX } from '../layout/path
 import { SafetyRefusal } from './errors.ts';
 import { findRegistryRoot, type RegistryRoot } from './find-registry-root.ts';
 import { assertRootIsDecided, type RootOptions } from './other-root.ts';
-import { whereElse } from './where-else.ts';
+import { type OpenAbove, whereElse } from './where-else.ts';
+
+interface RegistryRootOptions extends RootOptions {
+  /** To look for the registry above the store, too. */
+  openAbove?: OpenAbove | undefined;
+}
 
 /**
- * Refuses a source that is no registry, or not a whole one, or not the only one that may be meant.
+ * Refuses a store that is no registry, or not a whole one, or not the only one that may be meant.
  * @throws SafetyRefusal NOT_A_REGISTRY, saying where the registry is if it can be seen from here; OTHER_ROOT.
  */
 export async function assertRegistryRoot(
   store: Driver,
   role: string,
-  { besides, ...options }: RootOptions,
+  { besides, openAbove, ...options }: RegistryRootOptions,
 ): Promise<RegistryRoot> {
   await assertRootIsDecided(store, role, { besides, ...options });
   const root = await findRegistryRoot(store, options);
   if (!root.exists) {
     throw new SafetyRefusal(
       'NOT_A_REGISTRY',
-      `${store.location} is not a registry's storage: the ${role} has no ${REGISTRY_ROOT} below it. ${await whereElse(store, options)}`,
+      `${store.location} is not a registry's storage: the ${role} has no ${REGISTRY_ROOT} below it. ${await whereElse(store, { ...options, openAbove })}`,
     );
   }
   if (!root.hasBlobs || !(root.hasRepositories || root.isDatabaseManaged)) {

@@ -8,18 +8,19 @@ import { addCount, type Count, type KindCounts } from './counts.ts';
 import { isObjectFailure } from './object-failure.ts';
 import type { Observer } from './observer.ts';
 import { assertRegistryRoot } from './registry-root.ts';
-import { findShards } from './shards.ts';
+import { findShards, LISTINGS_AT_ONCE } from './shards.ts';
 import { BlobLedger, type BlobSum } from './usage/blob-ledger.ts';
+import type { OpenAbove } from './where-else.ts';
 
 /** What is known of blobs takes at most about 400 MB. */
 const KNOWN_BLOBS_MAX = 8_000_000;
-/** Listings under way side by side: each holds a page. */
-const LISTINGS_MAX = 16;
 
 export interface UsageOptions {
   concurrency: number;
   /** How many blobs are kept track of; for tests. */
   knownBlobsMax?: number | undefined;
+  /** Opens what the store's root is in, to look for a registry that is not in the store. */
+  openAbove?: OpenAbove | undefined;
   signal?: AbortSignal | undefined;
   observer: Omit<Observer, 'record'>;
 }
@@ -66,15 +67,16 @@ export interface UsageResult {
 /**
  * Counts what takes the space in a store: by kind, and for each repository what it links and what no other one links.
  * Lists everything once, blobs first. Never writes.
- * @throws SafetyRefusal NOT_A_REGISTRY, OTHER_ROOT; DriverError when the store cannot be reached.
+ * @throws SafetyRefusal NOT_A_REGISTRY, saying where the registry is if it can be seen from here; OTHER_ROOT.
+ * @throws DriverError when the store cannot be reached.
  */
 export async function usage(driver: Driver, options: UsageOptions): Promise<UsageResult> {
-  const { concurrency, signal, observer, knownBlobsMax = KNOWN_BLOBS_MAX } = options;
+  const { concurrency, openAbove, signal, observer, knownBlobsMax = KNOWN_BLOBS_MAX } = options;
   if (signal !== undefined) {
     // Every call in flight listens to it: many at once is how it is meant, and no leak.
     setMaxListeners(0, signal);
   }
-  const { isDatabaseManaged } = await assertRegistryRoot(driver, 'store', { signal });
+  const { isDatabaseManaged } = await assertRegistryRoot(driver, 'store', { openAbove, signal });
   const count = new UsageCount(driver, knownBlobsMax, options);
   observer.phase('listing');
   const shards = await findShards(driver, undefined, { concurrency, signal });
@@ -83,7 +85,7 @@ export async function usage(driver: Driver, options: UsageOptions): Promise<Usag
       count.count(parsePath(source.key), source);
     }
   }
-  const listings = pLimit(Math.min(concurrency, LISTINGS_MAX));
+  const listings = pLimit(Math.min(concurrency, LISTINGS_AT_ONCE));
   await listings.map(shards.blobs, ({ prefix }) => count.blobsBelow(prefix));
   await listings.map(shards.repositories, ({ prefix }) => count.repositoriesBelow(prefix));
   observer.phase('');
@@ -243,6 +245,8 @@ class UsageCount {
           await take(object);
         }
         this.#observer.progress({ objects: page.length });
+        // As `marchShard`: else each listing would hold it while it waits for the next one.
+        page.length = 0;
       }
     } catch (error) {
       this.#note(prefix, error);

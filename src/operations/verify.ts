@@ -15,14 +15,14 @@ import { lookAgain } from './verify/look-again.ts';
 import { type DifferenceCounts, type Kept, Outcome } from './verify/outcome.ts';
 import { readBlobs, type ReadTally } from './verify/read-blobs.ts';
 import type { Candidate, Difference, Newer, Unread, VerifyRecord } from './verify/records.ts';
-import { whereElse } from './where-else.ts';
+import { type OpenAbove, whereElse } from './where-else.ts';
 
 export interface VerifyOptions {
   /** Which blobs at the target are proved by their bytes; undefined: none. */
   readData: { subset: DataSubset; seed: number } | undefined;
   concurrency: number;
   /** Opens what the target's root is in, to look for a registry that is not in the target. */
-  openAboveTarget?: (() => Promise<Driver | undefined>) | undefined;
+  openAboveTarget?: OpenAbove | undefined;
   signal?: AbortSignal | undefined;
   observer: Observer<VerifyRecord>;
   /** In milliseconds since 1970, to tell what the source wrote after the start. */

@@ -8,9 +8,12 @@ import { findRegistryRoot } from './find-registry-root.ts';
 const DEPTH_MAX = 7;
 const LISTINGS_MAX = 200;
 
+/** Opens what a store's root is in: the parent folder, or the bucket without rootdirectory. Undefined at the top. */
+export type OpenAbove = () => Promise<Driver | undefined>;
+
 export interface WhereElseOptions extends CallOptions {
-  /** Opens what the store's root is in: the parent folder, or the bucket without rootdirectory. */
-  openAbove?: (() => Promise<Driver | undefined>) | undefined;
+  /** To look for the registry above the store, too. */
+  openAbove?: OpenAbove | undefined;
   /** The other store of the same command, which is not the registry that is looked for. */
   besides?: StoreIdentity | undefined;
 }

@@ -153,9 +153,9 @@ describe('80 columns are enough', () => {
       order: 'size',
       limit: 2,
     } as const;
-    expect(tooWide(presentUsage(result, facts))).toEqual([]);
+    expect(tooWide(fitLines(presentUsage(result, facts)))).toEqual([]);
     expect(
-      tooWide(presentUsage({ ...result, repositories: [], isInDatabase: true, unread: [] }, facts)),
+      tooWide(fitLines(presentUsage({ ...result, repositories: [], isInDatabase: true, unread: [] }, facts))),
     ).toEqual([]);
   });
 

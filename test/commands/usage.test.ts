@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
@@ -95,6 +95,18 @@ describe('regtool usage', () => {
     const other = await run(path.join(store, 'docker'), '--json');
     expect(other.exitCode).toBe(6);
     expect(other.json).toMatchObject({ error: { code: 'NOT_A_REGISTRY' } });
+  });
+
+  test('says where the registry is that is not in the store', async () => {
+    const beside = path.join(store, 'beside');
+    mkdirSync(beside);
+    try {
+      const { exitCode, json } = await run(beside, '--json');
+      expect(exitCode).toBe(6);
+      expect(JSON.stringify(json)).toContain(`One is at ${store}.`);
+    } finally {
+      rmSync(beside, { recursive: true });
+    }
   });
 });
 

@@ -162,6 +162,22 @@ describe('usage', () => {
     expect(counts['blob-data']?.objects).toBe(5);
   });
 
+  test('empties each page before it asks for the next one', async () => {
+    const memory = memoryOf(randomRegistry('pages', 60).registry.objects);
+    const left: number[] = [];
+    await count({
+      ...memory,
+      async *list(prefix, options) {
+        for await (const page of memory.list(prefix, options)) {
+          yield page;
+          left.push(page.length);
+        }
+      },
+    });
+    expect(left.length).toBeGreaterThan(1);
+    expect(left.filter((length) => length > 0)).toEqual([]);
+  });
+
   test('refuses what is no registry', async () => {
     await expect(count(openMemory())).rejects.toMatchObject({ code: 'NOT_A_REGISTRY' });
   });
