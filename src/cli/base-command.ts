@@ -10,6 +10,7 @@ import { type Interruption, watchInterruption } from './interruption.ts';
 import { type LostTerminal, watchTerminal } from './lost-terminal.ts';
 import { Progress } from './progress.ts';
 import { redact } from './redact.ts';
+import type { StoreOptions } from './stores.ts';
 import { escapeLines, terminalSafeJson } from './units.ts';
 
 /** The number of the envelope's shape. It grows when a field changes its meaning or goes away, not when one is added. */
@@ -43,6 +44,7 @@ export abstract class BaseCommand extends Command {
   #interruption: Interruption | undefined;
   #progress = new Progress({ silent: true });
   #exitCode: ExitCode = exitCodes.done;
+  #retries = 0;
 
   /** Aborted by the first SIGINT or SIGTERM, and by SIGHUP from its terminal. Every operation takes it. */
   protected get signal(): AbortSignal {
@@ -61,6 +63,28 @@ export abstract class BaseCommand extends Command {
     this.#progress.stop();
     this.#progress = new Progress({ silent: flags['no-progress'] });
     return this.#progress;
+  }
+
+  /** How a command opens its stores: within the limits of its flags, with notices on stderr, and retries counted. */
+  protected storeOptions(limits: {
+    concurrency: number;
+    'max-requests-per-second'?: number | undefined;
+  }): StoreOptions {
+    return {
+      concurrency: limits.concurrency,
+      maxRequestsPerSecond: limits['max-requests-per-second'],
+      onNotice: (sentence) => {
+        this.logToStderr(sentence);
+      },
+      onRetry: () => {
+        this.#retries += 1;
+      },
+    };
+  }
+
+  /** How many requests were made again, to all stores that were opened with `storeOptions`. */
+  protected get retries(): number {
+    return this.#retries;
   }
 
   /** What an operation tells of its progress goes to the bar, and what it has to say, to stderr. */

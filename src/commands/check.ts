@@ -47,21 +47,11 @@ export default class Check extends BaseCommand {
   override async run(): Promise<ReturnType<typeof checkJson>> {
     const { args, flags } = await this.parse(Check, withReadDataValue(this.argv));
     const startedAtMs = performance.now();
-    let retries = 0;
     const subset = flags['read-data'];
     const readData = subset === undefined ? undefined : { subset, seed: flags.seed ?? randomSeed() };
     const report = await openReport(flags.report);
     this.openProgress(flags);
-    const opening = openLimitedStore(args.store, {
-      concurrency: flags.concurrency,
-      maxRequestsPerSecond: flags['max-requests-per-second'],
-      onNotice: (sentence: string) => {
-        this.logToStderr(sentence);
-      },
-      onRetry: () => {
-        retries += 1;
-      },
-    });
+    const opening = openLimitedStore(args.store, this.storeOptions(flags));
     try {
       return await withStores([opening], async (store) => {
         if (store === undefined) {
@@ -81,7 +71,7 @@ export default class Check extends BaseCommand {
           },
         });
         const durationMs = performance.now() - startedAtMs;
-        const facts = { location: store.location, durationMs, retries, readData };
+        const facts = { location: store.location, durationMs, retries: this.retries, readData };
         this.logFitted(presentCheck(result, facts));
         return this.finish(checkExitCode(result.verdict), checkJson(result, facts));
       });

@@ -52,13 +52,7 @@ export default class Doctor extends BaseCommand {
   override async run(): Promise<ReturnType<typeof doctorJson>> {
     const { args, flags } = await this.parse(Doctor);
     const progress = this.openProgress(flags);
-    const options = {
-      concurrency: flags.concurrency,
-      maxRequestsPerSecond: flags['max-requests-per-second'],
-      onNotice: (sentence: string) => {
-        this.logToStderr(sentence);
-      },
-    };
+    const options = this.storeOptions(flags);
     const open = (location: StoreLocation, role: DoctorRole) => openPatient(location, role, options);
     const patients =
       args.target === undefined

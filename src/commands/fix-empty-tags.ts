@@ -70,21 +70,10 @@ export default class FixEmptyTags extends BaseCommand {
       );
     }
     const startedAtMs = performance.now();
-    let retries = 0;
-    const storeOptions = {
-      concurrency: flags.concurrency,
-      maxRequestsPerSecond: flags['max-requests-per-second'],
-      onNotice: (sentence: string) => {
-        this.logToStderr(sentence);
-      },
-      onRetry: () => {
-        retries += 1;
-      },
-    };
     const report = await openReport(flags.report);
     const progress = this.openProgress(flags);
     try {
-      return await withStores([openLimitedStore(args.store, storeOptions)], async (store) => {
+      return await withStores([openLimitedStore(args.store, this.storeOptions(flags))], async (store) => {
         if (store === undefined) {
           throw new TypeError('A store was to be opened.');
         }
@@ -114,7 +103,7 @@ export default class FixEmptyTags extends BaseCommand {
           showPlan(result.plan);
           const facts = {
             durationMs: performance.now() - startedAtMs,
-            retries,
+            retries: this.retries,
             dryRun: flags['dry-run'],
             allMarkers: flags['all-markers'],
           };

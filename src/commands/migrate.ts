@@ -94,18 +94,8 @@ export default class Migrate extends BaseCommand {
       );
     }
     const startedAtMs = performance.now();
-    let retries = 0;
     const copyConcurrency = flags.concurrency ?? maxCopyConcurrency;
-    const options = {
-      concurrency: copyConcurrency,
-      maxRequestsPerSecond: flags['max-requests-per-second'],
-      onNotice: (sentence: string) => {
-        this.logToStderr(sentence);
-      },
-      onRetry: () => {
-        retries += 1;
-      },
-    };
+    const options = this.storeOptions({ ...flags, concurrency: copyConcurrency });
     const report = await openReport(flags.report);
     this.openProgress(flags);
     try {
@@ -134,7 +124,11 @@ export default class Migrate extends BaseCommand {
               },
               approve: (plan) => this.#approve(plan, presentPlan(plan, source, target), asks),
             });
-            const facts = { durationMs: performance.now() - startedAtMs, retries, dryRun: flags['dry-run'] };
+            const facts = {
+              durationMs: performance.now() - startedAtMs,
+              retries: this.retries,
+              dryRun: flags['dry-run'],
+            };
             this.log(['', ...presentResult(result, facts)].join('\n'));
             await disposePlan(result.plan);
             return this.finish(exitCodeOf(result), migrateJson(result, source, target, facts));

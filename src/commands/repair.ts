@@ -117,17 +117,8 @@ export default class Repair extends BaseCommand {
         `--undo puts back and repairs nothing: leave out --${repairs.join(' and --')}.`,
       );
     }
-    const run: RunState = { startedAtMs: performance.now(), retries: 0, dryRun: flags['dry-run'], asks };
-    const options = {
-      concurrency: flags.concurrency,
-      maxRequestsPerSecond: flags['max-requests-per-second'],
-      onNotice: (sentence: string) => {
-        this.logToStderr(sentence);
-      },
-      onRetry: () => {
-        run.retries += 1;
-      },
-    };
+    const run: RunState = { startedAtMs: performance.now(), dryRun: flags['dry-run'], asks };
+    const options = this.storeOptions(flags);
     const report = await openReport(flags.report);
     const progress = this.openProgress(flags);
     const locations = [args.store, ...(flags.from === undefined ? [] : [flags.from])];
@@ -159,7 +150,7 @@ export default class Repair extends BaseCommand {
                 undo,
               });
               hasResult = true;
-              const facts = { ...factsOf(run), undoFile: undo.isUsed ? undoPath : undefined };
+              const facts = { ...this.#facts(run), undoFile: undo.isUsed ? undoPath : undefined };
               this.logFitted(['', ...presentRepairResult(result, facts)]);
               return this.finish(repairExitCode(result, run.dryRun), repairJson(result, store, facts));
             } finally {
@@ -224,9 +215,13 @@ export default class Repair extends BaseCommand {
         return run.asks ? this.#ask(`Put back ${plural('object', count)}?`) : true;
       },
     });
-    const facts = { ...factsOf(run), undoFile: path };
+    const facts = { ...this.#facts(run), undoFile: path };
     this.logFitted(presentUndoResult(result, facts));
     return this.finish(undoExitCode(result), undoJson(result, store, facts));
+  }
+
+  #facts({ startedAtMs, dryRun }: RunState): Omit<RepairFacts, 'undoFile'> {
+    return { durationMs: performance.now() - startedAtMs, retries: this.retries, dryRun };
   }
 
   async #ask(question: string): Promise<boolean> {
@@ -240,13 +235,8 @@ export default class Repair extends BaseCommand {
 
 interface RunState {
   startedAtMs: number;
-  retries: number;
   dryRun: boolean;
   asks: boolean;
-}
-
-function factsOf({ startedAtMs, retries, dryRun }: RunState): Omit<RepairFacts, 'undoFile'> {
-  return { durationMs: performance.now() - startedAtMs, retries, dryRun };
 }
 
 function defaultUndoPath(nowMs: number): string {

@@ -55,19 +55,9 @@ export default class Usage extends BaseCommand {
   override async run(): Promise<ReturnType<typeof usageJson>> {
     const { args, flags } = await this.parse(Usage);
     const startedAtMs = performance.now();
-    let retries = 0;
     const report = await openReport(flags.report);
     this.openProgress(flags);
-    const opening = openLimitedStore(args.store, {
-      concurrency: flags.concurrency,
-      maxRequestsPerSecond: flags['max-requests-per-second'],
-      onNotice: (sentence: string) => {
-        this.logToStderr(sentence);
-      },
-      onRetry: () => {
-        retries += 1;
-      },
-    });
+    const opening = openLimitedStore(args.store, this.storeOptions(flags));
     try {
       return await withStores([opening], async (store) => {
         if (store === undefined) {
@@ -87,7 +77,7 @@ export default class Usage extends BaseCommand {
           await report.write({ type: 'unread', ...part });
         }
         const durationMs = performance.now() - startedAtMs;
-        const facts = { location: store.location, durationMs, retries, order, limit };
+        const facts = { location: store.location, durationMs, retries: this.retries, order, limit };
         this.logFitted(presentUsage(result, facts));
         return this.finish(usageExitCode(result), usageJson(result, facts));
       });

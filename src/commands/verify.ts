@@ -57,17 +57,7 @@ export default class Verify extends BaseCommand {
   override async run(): Promise<ReturnType<typeof verifyJson>> {
     const { args, flags } = await this.parse(Verify, withReadDataValue(this.argv));
     const startedAtMs = performance.now();
-    let retries = 0;
-    const options = {
-      concurrency: flags.concurrency,
-      maxRequestsPerSecond: flags['max-requests-per-second'],
-      onNotice: (sentence: string) => {
-        this.logToStderr(sentence);
-      },
-      onRetry: () => {
-        retries += 1;
-      },
-    };
+    const options = this.storeOptions(flags);
     const subset = flags['read-data'];
     const report = await openReport(flags.report);
     this.openProgress(flags);
@@ -91,7 +81,7 @@ export default class Verify extends BaseCommand {
               record: (record) => report.write(record),
             },
           });
-          const facts = { durationMs: performance.now() - startedAtMs, retries };
+          const facts = { durationMs: performance.now() - startedAtMs, retries: this.retries };
           this.logFitted(presentVerify(result, source, target, facts));
           return this.finish(verifyExitCode(result.verdict), verifyJson(result, source, target, facts));
         },

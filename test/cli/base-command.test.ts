@@ -214,6 +214,27 @@ test.each([[[]], [['--json']]])('an interruption, with %j, ends with 130', async
   expect(run.stderr).toMatch(/^interrupted: stopping cleanly; press again to stop at once\n/);
 });
 
+test('stores are opened within the limits of the flags, and what they tell is counted and printed', async () => {
+  class Opens extends BaseCommand {
+    static override flags = {
+      concurrency: concurrencyFlag(),
+      'max-requests-per-second': maxRequestsPerSecondFlag(),
+    };
+
+    override async run(): Promise<object> {
+      const { flags } = await this.parse(Opens);
+      const { concurrency, maxRequestsPerSecond, onNotice, onRetry } = this.storeOptions(flags);
+      onNotice?.('The store is away.');
+      onRetry?.();
+      this.storeOptions(flags).onRetry?.();
+      return this.finish(exitCodes.done, { concurrency, maxRequestsPerSecond, retries: this.retries });
+    }
+  }
+  const run = await runClass(Opens, ['--json', '--concurrency=7', '--max-requests-per-second=70']);
+  expect(run.stderr).toBe('The store is away.\n');
+  expect(run.json).toMatchObject({ result: { concurrency: 7, maxRequestsPerSecond: 70, retries: 2 } });
+});
+
 describe('flags that commands share', () => {
   class Shares extends BaseCommand {
     static override args = { source: storeArgument('From.'), target: storeArgument('To.') };
