@@ -1,17 +1,18 @@
+'use strict';
 /**
- * Loads dist/regtool.cjs, which scripts/bundle.mjs makes: the whole program in one file, and beside it what V8 had
- * compiled of it when a `--help` and a small migration had run.
+ * Loads what scripts/bundle.mjs makes: the program in two parts, each in one file, and beside each what V8 had compiled
+ * of it when a `--help` and small runs of commands had ended. `dist/regtool.cjs` reads a command line and shows help;
+ * `dist/regtool-commands.cjs` holds all commands, and is loaded when one runs.
  *
- * CPU time on Node 20, in turns: `--help` takes 0.63 of what its 100 modules took from files of their own, and a
- * `migrate` of 600 objects to S3 with nothing to do 0.53; in one file without compiled code, that takes 0.72.
+ * This is CommonJS, as bin/package.json says, and loads few of Node's own modules: Node starts its loader of ES modules
+ * only for who uses it, which takes a quarter of the CPU time of a bare start.
  */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import path from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import v8 from 'node:v8';
-import vm from 'node:vm';
-import { crc32 } from 'node:zlib';
+const { readFileSync } = require('node:fs');
+const path = require('node:path');
+const { pathToFileURL } = require('node:url');
+const v8 = require('node:v8');
+const vm = require('node:vm');
+const { crc32 } = require('node:zlib');
 
 // V8 would let the heap grow to several times of what is in use: with this, a pass over 100,000 objects takes 170 MB
 // in place of 270, and no more time. V8 takes compiled code only from where the same flags were set, so they are set
@@ -21,37 +22,49 @@ v8.setFlagsFromString('--heap-growing-percent=40');
 // The AWS SDK would say at each start that its next versions need a newer Node; the documentation says so once.
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 
-export const root = fileURLToPath(new URL('..', import.meta.url));
-export const bundleFile = path.join(root, 'dist', 'regtool.cjs');
-export const compiledFile = path.join(root, 'dist', 'regtool.compiled');
+const root = path.join(__dirname, '..');
+const dist = path.join(root, 'dist');
+
+/** Where the parts are, and what is compiled of each. */
+const parts = {
+  start: {
+    programFile: path.join(dist, 'regtool.cjs'),
+    compiledFile: path.join(dist, 'regtool.compiled'),
+  },
+  commands: {
+    programFile: path.join(dist, 'regtool-commands.cjs'),
+    compiledFile: path.join(dist, 'regtool-commands.compiled'),
+  },
+};
 
 /** Bytes before the compiled code: the sum by which it, and the program that it was made from, are known again. */
 const SUM_BYTES = 4;
 
 /**
- * Runs the bundle's own top level.
+ * Runs a part's own top level.
+ * @param lend what the part gets for the packages that it shares with another, by their names; all others are looked up.
  * @returns what it exports, and the script, of which `createCachedData` gives what is compiled by then.
  */
-export function loadBundle() {
-  const program = readFileSync(bundleFile);
-  // A byte is a character, as the bundle holds nothing but ASCII: so it is read fastest.
-  const text = `(function (exports, require, module, addressOf) {${program.latin1Slice()}\n})`;
-  const script = new vm.Script(text, {
-    filename: bundleFile,
-    cachedData: readCompiled(program),
+function loadPart({ programFile, compiledFile }, lend = {}) {
+  const program = readFileSync(programFile);
+  // A byte is a character, as a part holds nothing but ASCII: so it is read fastest.
+  const script = new vm.Script(program.latin1Slice(), {
+    filename: programFile,
+    cachedData: readCompiled(program, compiledFile),
   });
-  const module = { exports: {} };
-  script.runInThisContext()(module.exports, createRequire(bundleFile), module, addressOf);
-  return { script, exports: module.exports };
+  const part = { exports: {} };
+  const requireFor = (name) => (Object.hasOwn(lend, name) ? lend[name]() : require(name));
+  script.runInThisContext()(part.exports, requireFor, part, addressOf);
+  return { script, exports: part.exports };
 }
 
-/** What `import.meta.url` was in a file that is now part of the bundle: its path is from the folder of the bundle. */
+/** What `import.meta.url` was in a file that is now in a part: its path is from the folder of the parts. */
 function addressOf(file) {
-  return new URL(file, pathToFileURL(bundleFile)).href;
+  return pathToFileURL(path.join(dist, file)).href;
 }
 
 /** What `readCompiled` takes. */
-export function compiledFileOf(program, compiled) {
+function compiledFileOf(program, compiled) {
   const sum = Buffer.alloc(SUM_BYTES);
   sum.writeUInt32BE(sumOf(program, compiled));
   return Buffer.concat([sum, compiled]);
@@ -63,7 +76,7 @@ export function compiledFileOf(program, compiled) {
  * and from a program as long as this. Where that is not so, or where there is none, V8 compiles the program itself,
  * which takes longer and is otherwise the same.
  */
-function readCompiled(program) {
+function readCompiled(program, compiledFile) {
   let file;
   try {
     file = readFileSync(compiledFile);
@@ -82,3 +95,8 @@ function readCompiled(program) {
 function sumOf(program, compiled) {
   return crc32(compiled, crc32(program, crc32(`${process.platform} ${process.arch}`)));
 }
+
+exports.root = root;
+exports.parts = parts;
+exports.loadPart = loadPart;
+exports.compiledFileOf = compiledFileOf;

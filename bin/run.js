@@ -1,8 +1,10 @@
 #!/usr/bin/env node
-import module from 'node:module';
-import { loadBundle, root } from './load-bundle.js';
+'use strict';
+const { loadPart, parts, root } = require('./load-bundle.js');
 
-// From Node 22.1 on, what is compiled of the SDKs is kept between runs.
-module.enableCompileCache?.();
-
-await loadBundle().exports.run(root, process.argv.slice(2));
+const { run } = loadPart(parts.start).exports;
+void run(root, process.argv.slice(2), (lend) => {
+  // From Node 22.1 on, what is compiled of the SDKs is kept between runs.
+  require('node:module').enableCompileCache?.();
+  return loadPart(parts.commands, lend).exports.commands;
+});

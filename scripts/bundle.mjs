@@ -1,49 +1,82 @@
 /**
- * Makes dist/regtool.cjs of what the compiler wrote and of the libraries that it uses, and dist/regtool.compiled, what
- * V8 has compiled of it when a `--help` and a small migration have run: see bin/load-bundle.js for what that is good for.
- * The SDKs stay outside: they are large, and few runs need one.
+ * Makes dist/regtool.cjs and dist/regtool-commands.cjs of what the compiler wrote and of the libraries that it uses,
+ * and beside them what V8 has compiled of each when a `--help` and small runs of commands have ended: see
+ * bin/load-bundle.js for what that is good for. The SDKs stay outside: they are large, and few runs need one.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
-import { bundleFile, compiledFile, compiledFileOf, loadBundle, root } from '../bin/load-bundle.js';
+import { compiledFileOf, loadPart, parts, root } from '../bin/load-bundle.js';
+import { lazyOclif } from './lazy-oclif.mjs';
 
-const { commands } = JSON.parse(readFileSync(path.join(root, 'oclif.manifest.json'), 'utf8'));
-const loaders = Object.values(commands).map(
-  ({ id, relativePath }) =>
-    `${JSON.stringify(id)}: () => import(${JSON.stringify(`./${relativePath.join('/')}`)}),`,
-);
-const entry = `
-  import { start } from './dist/cli/start.js';
-  const commands = { ${loaders.join('\n')} };
-  export const run = (root, argv) => start(root, commands, argv);
-`;
+const OCLIF = '@oclif/core';
+const pjson = readJson('package.json');
+const manifest = readJson('oclif.manifest.json');
 
-rmSync(compiledFile, { force: true });
-const { metafile, outputFiles } = await build({
-  absWorkingDir: root,
-  stdin: { contents: entry, resolveDir: root, sourcefile: 'regtool.js' },
-  outfile: bundleFile,
-  bundle: true,
-  platform: 'node',
-  format: 'cjs',
-  target: 'node20.19',
-  external: ['@aws-sdk/*', '@azure/*', 'typescript'],
-  // Node 20 refuses import() in a script that came from compiled code.
-  supported: { 'dynamic-import': false },
-  plugins: [partOfUndici(), ownAddresses()],
-  metafile: true,
-  write: false,
-  logLevel: 'warning',
-});
-// In strings esbuild does so itself, and here that leaves regular expressions and comments.
-const program = outputFiles[0].text.replaceAll(/[\u0080-\uffff]/g, escaped);
-writeFileSync(bundleFile, program);
-writeFileSync(path.join(root, 'dist', 'regtool.licenses.txt'), licensesOf(Object.keys(metafile.inputs)));
+const commands = await bundle(parts.commands, commandsEntry(), [`${OCLIF}/*`]);
+const start = await bundle(parts.start, startEntry(commands.outside), []);
+const libraries = licensesOf([...start.files, ...commands.files]);
+writeFileSync(path.join(root, 'dist', 'regtool.licenses.txt'), libraries);
 await warmUp();
+
+function readJson(file) {
+  return JSON.parse(readFileSync(path.join(root, file), 'utf8'));
+}
+
+/** Writes one part: @returns what files it is made of, and what parts of oclif it is to be lent. */
+async function bundle({ programFile, compiledFile }, contents, external) {
+  rmSync(compiledFile, { force: true });
+  const { metafile, outputFiles } = await build({
+    absWorkingDir: root,
+    stdin: { contents, resolveDir: root, sourcefile: path.basename(programFile) },
+    outfile: programFile,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20.19',
+    external: ['@aws-sdk/*', '@azure/*', 'typescript', ...external],
+    // Node 20 refuses import() in a script that came from compiled code.
+    supported: { 'dynamic-import': false },
+    banner: { js: '(function (exports, require, module, addressOf) {' },
+    footer: { js: '})' },
+    plugins: [lazyOclif(), partOfUndici(), partOfWslUtils(), ownAddresses()],
+    metafile: true,
+    write: false,
+    logLevel: 'warning',
+  });
+  // In strings esbuild does so itself, and here that leaves regular expressions and comments.
+  writeFileSync(programFile, outputFiles[0].text.replaceAll(/[\u0080-\uffff]/g, escaped));
+  const imports = Object.values(metafile.outputs).flatMap((output) => output.imports);
+  return {
+    files: Object.keys(metafile.inputs),
+    outside: [...new Set(imports.map(({ path: name }) => name))].filter((name) => name.startsWith(OCLIF)),
+  };
+}
+
+function commandsEntry() {
+  const loaders = Object.values(manifest.commands).map(
+    ({ id, relativePath }) =>
+      `${JSON.stringify(id)}: () => import(${JSON.stringify(`./${relativePath.join('/')}`)}),`,
+  );
+  return `export const commands = { ${loaders.join('\n')} };`;
+}
+
+/** There is one oclif, which belongs to the part that starts, and is lent to the commands. */
+function startEntry(lent) {
+  const lend = lent.map((part) => `${JSON.stringify(part)}: () => require(${JSON.stringify(part)}),`);
+  // As JSON, which V8 reads faster than it compiles the same of a program.
+  return `
+    import { start } from './dist/cli/start.js';
+    const { pjson, manifest } = JSON.parse(${JSON.stringify(JSON.stringify({ pjson, manifest }))});
+    const lend = { ${lend.join('\n')} };
+    export const run = (root, argv, loadCommands) =>
+      start({ root, pjson, manifest, loadCommands: () => loadCommands(lend) }, argv);
+  `;
+}
 
 /**
  * Of undici that which is used: its index would start all of it, at a fifth of the CPU time of a whole start. `request`,
@@ -51,19 +84,38 @@ await warmUp();
  */
 function partOfUndici() {
   const parts = { Pool: 'pool.js', ProxyAgent: 'proxy-agent.js' };
-  const contents = [
+  return partOf('undici', [
     `import Dispatcher from 'undici/lib/dispatcher/dispatcher.js';`,
     `import request from 'undici/lib/api/api-request.js';`,
     `Dispatcher.prototype.request = request;`,
     ...Object.entries(parts).map(
       ([name, file]) => `export { default as ${name} } from 'undici/lib/dispatcher/${file}';`,
     ),
-  ];
+  ]);
+}
+
+/** oclif asks at each start whether this is Linux within Windows, and only on Windows for what else there is. */
+function partOfWslUtils() {
+  return partOf('wsl-utils', [
+    `export { default as isWsl } from 'is-wsl';`,
+    `export const powerShellPath = async () => (await import('wsl-utils')).powerShellPath();`,
+  ]);
+}
+
+/** Puts lines in the place of a package's index, from where they see what that sees. */
+function partOf(name, lines) {
   return {
-    name: 'part of undici',
+    name: `part of ${name}`,
     setup({ onResolve, onLoad }) {
-      onResolve({ filter: /^undici$/ }, ({ path: name }) => ({ path: name, namespace: 'part' }));
-      onLoad({ filter: /./, namespace: 'part' }, () => ({ contents: contents.join('\n'), resolveDir: root }));
+      onResolve({ filter: new RegExp(`^${name}$`), namespace: 'file' }, ({ importer }) => ({
+        path: name,
+        namespace: 'part',
+        pluginData: path.dirname(createRequire(importer).resolve(name)),
+      }));
+      onLoad({ filter: new RegExp(`^${name}$`), namespace: 'part' }, ({ pluginData: resolveDir }) => ({
+        contents: lines.join('\n'),
+        resolveDir,
+      }));
     },
   };
 }
@@ -77,7 +129,7 @@ function ownAddresses() {
         if (!file.startsWith(path.join(root, 'dist'))) {
           return undefined;
         }
-        const there = path.relative(path.dirname(bundleFile), file).split(path.sep).join('/');
+        const there = path.relative(path.join(root, 'dist'), file).split(path.sep).join('/');
         const address = `addressOf(${JSON.stringify(there)})`;
         return { contents: readFileSync(file, 'utf8').replaceAll('import.meta.url', address) };
       });
@@ -108,7 +160,9 @@ function licensesOf(files) {
 
 /** Runs what most runs do, and keeps what V8 has compiled by then. Functions that do not run here are left for later. */
 async function warmUp() {
-  const { script, exports } = loadBundle();
+  const startPart = loadPart(parts.start);
+  let commandsPart;
+  const loadCommands = (lend) => (commandsPart ??= loadPart(parts.commands, lend)).exports.commands;
   const folder = mkdtempSync(path.join(tmpdir(), 'regtool-build-'));
   // A command that fails ends this process, and with it the build.
   process.once('exit', () => rmSync(folder, { recursive: true }));
@@ -119,11 +173,19 @@ async function warmUp() {
   Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' });
   const print = process.stdout.write.bind(process.stdout);
   process.stdout.write = () => true;
-  await exports.run(root, ['--help']);
-  await exports.run(root, ['migrate', folder, target, '--dry-run', '--no-progress']);
+  const run = (...argv) => startPart.exports.run(root, argv, loadCommands);
+  await run('--help');
+  await run('migrate', '--help');
+  await run('migrate', folder, target, '--dry-run', '--no-progress');
   process.stdout.write = print;
   store.close();
-  writeFileSync(compiledFile, compiledFileOf(Buffer.from(program), script.createCachedData()));
+  keepCompiled(parts.start, startPart);
+  keepCompiled(parts.commands, commandsPart);
+}
+
+function keepCompiled({ programFile, compiledFile }, { script }) {
+  const program = readFileSync(programFile);
+  writeFileSync(compiledFile, compiledFileOf(program, script.createCachedData()));
 }
 
 function writeSmallRegistry(folder) {

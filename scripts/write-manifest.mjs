@@ -1,7 +1,7 @@
 /**
- * Writes oclif.manifest.json, from which `--help` and `--version` know all commands without loading one: without it
- * they take twice as long. Part of every build, so that it says what the code says; what runs the sources
- * (bin/dev.js, the documents, the tests of commands) does not read it.
+ * Writes oclif.manifest.json, which goes into the bundle, so that `--help` and `--version` know all commands without
+ * loading one. Part of every build, so that it says what the code says; what runs the sources
+ * (bin/dev.mjs, the documents, the tests of commands) does not read it.
  */
 import { rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
