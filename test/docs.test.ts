@@ -15,7 +15,7 @@ const pages = [
 ];
 
 /** Codes that only the command line gives: what oclif's parser says, a signal, a bug. */
-const codesOfCommandLine = ['USAGE', 'INTERRUPTED', 'BUG', 'TEMPORARY_FILE'];
+const codesOfCommandLine = ['USAGE', 'INTERRUPTED', 'TEMPORARY_FILE'];
 
 /** The names in a union of literals, read from the source: types are gone when the program runs. */
 function codesIn(file: string, type: string): string[] {

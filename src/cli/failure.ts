@@ -30,6 +30,7 @@ const driverExitCodes: Partial<Record<DriverErrorCode, ExitCode>> = {
   BAD_LISTING: exitCodes.store,
   INVALID_KEY: exitCodes.store,
   UNSUPPORTED: exitCodes.store,
+  UNEXPECTED: exitCodes.store,
   ABORTED: exitCodes.interrupted,
 };
 

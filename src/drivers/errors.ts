@@ -31,8 +31,10 @@ export type DriverErrorCode =
   | 'UNSUPPORTED'
   /** The caller's signal was aborted. */
   | 'ABORTED'
-  /** Anything else: a bug here or a store that answers as nobody expects. */
-  | 'UNEXPECTED';
+  /** The store, or what stands between, answered as nobody expects. */
+  | 'UNEXPECTED'
+  /** What failed was no answer of a store, but code: here, or in a library. */
+  | 'BUG';
 
 export interface DriverErrorDetails {
   /** Which driver raised it: `filesystem`, `s3`, `azure`, `memory`. */
@@ -67,6 +69,16 @@ export class DriverError extends Error {
     this.retryable = details.retryable ?? (code === 'RATE_LIMITED' || code === 'UNAVAILABLE');
     this.retryAfterMs = details.retryAfterMs;
   }
+}
+
+/**
+ * The code for what is in no list of known failures. Only code raises the language's own errors; fetch() does, too,
+ * with what happened to its connection as their cause.
+ */
+export function codeOfUnknown(error: unknown): 'UNEXPECTED' | 'BUG' {
+  const isOfLanguage =
+    error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;
+  return isOfLanguage && error.cause === undefined ? 'BUG' : 'UNEXPECTED';
 }
 
 /** Narrows an unknown error to a `DriverError`, optionally with one of the given codes. */

@@ -27,7 +27,8 @@ test.each<[Error, number, string]>([
   [driverError('INVALID_KEY'), 5, 'INVALID_KEY'],
   [driverError('UNSUPPORTED'), 5, 'UNSUPPORTED'],
   [driverError('ABORTED'), 130, 'INTERRUPTED'],
-  [driverError('UNEXPECTED'), 1, 'UNEXPECTED'],
+  [driverError('UNEXPECTED'), 5, 'UNEXPECTED'],
+  [driverError('BUG'), 1, 'BUG'],
   [driverError('NOT_FOUND'), 1, 'NOT_FOUND'],
   [new TypeError('x'), 1, 'BUG'],
 ])('%s ends with exit code %d and the code %s', (error, exitCode, code) => {
@@ -36,6 +37,8 @@ test.each<[Error, number, string]>([
 
 test('only a bug has a stack', () => {
   expect(describeFailure(driverError('UNAVAILABLE')).stack).toBeUndefined();
+  expect(describeFailure(driverError('UNEXPECTED')).stack).toBeUndefined();
+  expect(describeFailure(driverError('BUG')).stack).toContain('failure.test.ts');
   expect(describeFailure(new TypeError('x')).stack).toContain('failure.test.ts');
 });
 

@@ -86,6 +86,20 @@ describe('errors of Azure', () => {
     expect(azureError(error, place, call).retryAfterMs).toBe(retryAfterMs);
   });
 
+  it.each(['list', 'listFolder'])('takes a %s that is not found for no absence', (operation) => {
+    const failure = { status: 404, name: 'RestError', message: 'as said' };
+    expect(azureFailureError(failure, place, { operation, key: '' }).code).toBe('UNEXPECTED');
+    const gone = { ...failure, code: 'ContainerNotFound' };
+    expect(azureFailureError(gone, place, { operation, key: '' }).code).toBe('STORE_NOT_FOUND');
+  });
+
+  it('calls an error of the language a bug, but not the one of fetch, which says what it is in its cause', () => {
+    const ofCode = new TypeError('x.request is not a function');
+    expect(azureError(ofCode, place, call).code).toBe('BUG');
+    const ofFetch = new TypeError('fetch failed', { cause: new Error('the connection broke') });
+    expect(azureError(ofFetch, place, call).code).toBe('UNEXPECTED');
+  });
+
   it('takes the code of the header when the answer has no body', () => {
     const headers = new Map([['x-ms-error-code', 'ContainerNotFound']]);
     const error = Object.assign(new Error(''), { statusCode: 404, response: { headers } });

@@ -57,6 +57,19 @@ describe('refusalError', () => {
     );
   });
 
+  it.each(['list', 'listFolder', 'listUploads'])(
+    'takes a %s that is not found for no absence',
+    (operation) => {
+      for (const body of ['', document('NoSuchKey')]) {
+        const error = refusalError(place, parseRefusal(404, {}, body), { ...details, operation });
+        expect(error.code).toBe('UNEXPECTED');
+        expect(error.message).toContain('(404');
+      }
+      const gone = parseRefusal(404, {}, document('NoSuchBucket'));
+      expect(refusalError(place, gone, { ...details, operation }).code).toBe('STORE_NOT_FOUND');
+    },
+  );
+
   it('names the right region from the error document', () => {
     const body = document('AuthorizationHeaderMalformed', '<Region>eu-west-3</Region>');
     expect(refusalError(place, parseRefusal(400, {}, body), details).message).toContain('region=eu-west-3');
@@ -117,7 +130,8 @@ describe('toDriverError', () => {
   });
 
   it('says of what has no code what it was, for whoever is to report it', () => {
-    const { message } = toDriverError(place, new TypeError('x.request is not a function'), details);
+    const { code, message } = toDriverError(place, new TypeError('x.request is not a function'), details);
+    expect(code).toBe('BUG');
     expect(message).toContain('(TypeError: x.request is not a function)');
   });
 });

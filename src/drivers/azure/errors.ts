@@ -1,4 +1,4 @@
-import { DriverError, type DriverErrorDetails } from '../errors.ts';
+import { codeOfUnknown, DriverError, type DriverErrorCode, type DriverErrorDetails } from '../errors.ts';
 import { parseRetryAfter } from '../refused-answer.ts';
 import { explain } from './explain.ts';
 
@@ -27,6 +27,8 @@ export interface AzureFailure {
   /** The first line of the message, without query strings. */
   message: string;
   retryAfterMs?: number | undefined;
+  /** What it is if nothing of the above explains it. */
+  unknownAs?: DriverErrorCode | undefined;
 }
 
 /** What the service answered instead of doing what it was asked, by the hot path. Holds nothing of the request. */
@@ -109,6 +111,7 @@ function azureFailure(error: unknown): AzureFailure {
     name: error instanceof Error ? error.name : 'Error',
     message: withoutSecrets(error instanceof Error ? error.message : String(error)),
     retryAfterMs: retryAfterMs((name) => header(response, name)),
+    unknownAs: codeOfUnknown(error),
   };
 }
 

@@ -204,7 +204,7 @@ function explainTransport(failure: AzureFailure, { host, location }: AzurePlace)
 function explainStatus(failure: AzureFailure, place: AzurePlace, call: AzureCall): Explanation {
   const { host, location } = place;
   const object = describeObject(place, call);
-  const { status = 0, code, message } = failure;
+  const { status = 0, code, message, unknownAs = 'UNEXPECTED' } = failure;
   const answer = `(${[status === 0 ? '' : status, code ?? ''].filter((part) => part !== '').join(' ') || failure.name})`;
   switch (true) {
     case status >= 300 && status < 400:
@@ -213,7 +213,7 @@ function explainStatus(failure: AzureFailure, place: AzurePlace, call: AzureCall
         code: 'STORE_NOT_FOUND',
         sentence: `${host} sends requests elsewhere ${answer}: correct the account or the service URL of ${location}, and check whether a proxy stands between.`,
       };
-    case status === 404:
+    case status === 404 && call.operation !== 'list' && call.operation !== 'listFolder':
       return { code: 'NOT_FOUND', sentence: `${object} is not in ${location}.` };
     case status === 401:
       return {
@@ -239,8 +239,8 @@ function explainStatus(failure: AzureFailure, place: AzurePlace, call: AzureCall
       return { code: 'UNAVAILABLE', sentence: `${host} failed to ${call.operation} ${object} ${answer}.` };
     default:
       return {
-        code: 'UNEXPECTED',
-        sentence: `${host} answered as nobody expects when asked to ${call.operation} ${object} ${answer}: ${message}`,
+        code: unknownAs,
+        sentence: `${host} gave an answer that nobody expects when asked to ${call.operation} ${object} ${answer}: ${message.replace(/\.+$/u, '')}; check the service URL and what stands between, and report it if they are right.`,
       };
   }
 }

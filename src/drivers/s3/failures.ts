@@ -1,4 +1,4 @@
-import { DriverError, type DriverErrorDetails } from '../errors.ts';
+import { codeOfUnknown, DriverError, type DriverErrorDetails } from '../errors.ts';
 import { parseRetryAfter } from '../refused-answer.ts';
 import { refusalError, type Refusal, type S3Place } from './refusals.ts';
 
@@ -97,7 +97,7 @@ function connectionError(place: S3Place, error: unknown, details: DriverErrorDet
   }
   const what = code === '' && error instanceof Error ? `${error.name}: ${error.message}` : code;
   return new DriverError(
-    'UNEXPECTED',
+    codeOfUnknown(error),
     `A request to ${endpoint} failed in a way that is not understood (${what}).`,
     details,
   );

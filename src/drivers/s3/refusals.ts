@@ -37,7 +37,7 @@ export function parseRefusal(status: number, headers: Headers, body: string): Re
 
 /** The error for a refusal: its code for programs, and a sentence that names the way out for people. */
 export function refusalError(place: S3Place, refusal: Refusal, details: DriverErrorDetails): DriverError {
-  const rule = ruleFor(refusal);
+  const rule = ruleFor(refusal, details.operation);
   const { key } = details;
   const subject = key === undefined ? `s3://${place.bucket}` : `${key} in s3://${place.bucket}`;
   const rights = RIGHTS[details.operation] ?? ALL_RIGHTS;
@@ -237,11 +237,15 @@ const unexpected: Rule = {
   codes: [],
   becomes: 'UNEXPECTED',
   say: ({ place, refusal, subject }) =>
-    `${place.endpoint} refused a request for ${subject} (${named(refusal)}).`,
+    `${place.endpoint} gave an answer for ${subject} that nobody expects (${named(refusal)}); check the endpoint, the region and what stands between, and report it if they are right.`,
 };
 
-function ruleFor(refusal: Refusal): Rule {
-  return ruleByCode.get(refusal.code ?? '') ?? ruleByCode.get(codeOfStatus(refusal.status)) ?? unexpected;
+/** What these ask for is there in every bucket, though it may be empty. */
+const LISTINGS: ReadonlySet<string> = new Set(['list', 'listFolder', 'listUploads']);
+
+function ruleFor(refusal: Refusal, operation: string): Rule {
+  const rule = ruleByCode.get(refusal.code ?? '') ?? ruleByCode.get(codeOfStatus(refusal.status));
+  return rule === undefined || (rule.becomes === 'NOT_FOUND' && LISTINGS.has(operation)) ? unexpected : rule;
 }
 
 /** What an answer without a known code most likely means. */

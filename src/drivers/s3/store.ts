@@ -1,4 +1,4 @@
-import { DriverError, isDriverError, type DriverErrorDetails } from '../errors.ts';
+import { codeOfUnknown, DriverError, isDriverError, type DriverErrorDetails } from '../errors.ts';
 import type { S3Options } from '../s3.ts';
 import type { S3Connection } from './connection.ts';
 import { toDriverError } from './failures.ts';
@@ -79,7 +79,7 @@ export function leftoverError(
   const what = failed?.message ?? 'The upload failed.';
   const { retryable, retryAfterMs } = failed ?? {};
   return new DriverError(
-    failed?.code ?? 'UNEXPECTED',
+    failed?.code ?? codeOfUnknown(error),
     `${what} Its multipart upload ${uploadId ?? ''} could not be aborted and stays at the store until it is.`,
     {
       ...details,
