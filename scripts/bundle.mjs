@@ -83,13 +83,13 @@ function startEntry(lent) {
  * which reads what is streamed, is no part of the classes themselves: the index gives it to them.
  */
 function partOfUndici() {
-  const parts = { Pool: 'pool.js', ProxyAgent: 'proxy-agent.js' };
+  const parts = { Pool: 'dispatcher/pool.js', buildConnector: 'core/connect.js' };
   return partOf('undici', [
     `import Dispatcher from 'undici/lib/dispatcher/dispatcher.js';`,
     `import request from 'undici/lib/api/api-request.js';`,
     `Dispatcher.prototype.request = request;`,
     ...Object.entries(parts).map(
-      ([name, file]) => `export { default as ${name} } from 'undici/lib/dispatcher/${file}';`,
+      ([name, file]) => `export { default as ${name} } from 'undici/lib/${file}';`,
     ),
   ]);
 }

@@ -12,6 +12,9 @@ const secretVariables = [
   'AZURE_PASSWORD',
 ];
 
+/** Variables that hold an address, which may be shown, and in it perhaps a password. */
+const proxyVariables = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'];
+
 const secretParameter =
   /((?<![a-z])(?:access_?key(?:_?id)?|secret(?:_?access)?_?key|session_?token|account_?key|shared_?access_?signature|client_?secret|connection_?string|sas(?:_?token)?|sig|x-amz-(?:credential|signature|security-token))\s*=\s*)[^\s&;'"]+/gi;
 
@@ -32,11 +35,14 @@ export function redact(
 }
 
 function secretsOf(env: Readonly<Record<string, string | undefined>>): string[] {
-  return secretVariables
-    .flatMap((name) => {
-      const value = env[name] ?? '';
-      const accountKey = /(?:AccountKey|SharedAccessSignature)=([^;]+)/i.exec(value)?.[1];
-      return [value, accountKey ?? ''];
-    })
-    .filter((value) => value.length >= 8);
+  const ofStores = secretVariables.flatMap((name) => {
+    const value = env[name] ?? '';
+    const accountKey = /(?:AccountKey|SharedAccessSignature)=([^;]+)/i.exec(value)?.[1];
+    return [value, accountKey ?? ''];
+  });
+  const ofProxies = proxyVariables.flatMap((name) => {
+    const [, credentials = '', password = ''] = /^(?:\w+:\/\/)?([^@]*?:(.*))@/.exec(env[name] ?? '') ?? [];
+    return [credentials, password];
+  });
+  return [...ofStores, ...ofProxies].filter((value) => value.length >= 8);
 }

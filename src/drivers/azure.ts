@@ -71,7 +71,7 @@ export async function openAzure(options: AzureOptions): Promise<Driver> {
   const { connections = 64, onRetry } = options;
   const { partSizeBytes = 8 * mebibyte, singlePutMaxBytes = 8 * mebibyte, listPageSize = 5000 } = options;
   const connection = await connect({ ...options, connections });
-  const { http, place, sdk } = connection;
+  const { http, place, proxy, sdk } = connection;
   const requests = openRequests(http, options.container);
   const reading = { requests, place, onRetry };
   const writing = { sdk, requests, place, singlePutMaxBytes, blockBytes: partSizeBytes, onRetry };
@@ -161,7 +161,7 @@ export async function openAzure(options: AzureOptions): Promise<Driver> {
 
       describe: ({ signal }: CallOptions = {}) => describeAccount(connection, signal),
 
-      probe: (probing) => probeContainer({ sdk, place, options, root }, probing),
+      probe: (probing) => probeContainer({ sdk, place, options, root, proxy }, probing),
 
       async close() {
         connection.close();

@@ -13,7 +13,9 @@ export type LocationErrorCode =
   /** The storage section of a configuration file names no driver, several, or has a value that cannot be. */
   | 'CONFIGURATION_INVALID'
   /** The configuration file names a store that regtool does not open, or computes what it says. */
-  | 'CONFIGURATION_UNSUPPORTED';
+  | 'CONFIGURATION_UNSUPPORTED'
+  /** The environment names a proxy on the way to the store in a way that cannot be understood. */
+  | 'PROXY_INVALID';
 
 /** A wrong location: wrong usage, exit code 2. `message` is a sentence for an operator and holds no secret. */
 export class LocationError extends Error {

@@ -18,6 +18,8 @@ export type Answer<T> = { value: T } | { unknown: string; missing?: string | und
  * one that was refused is answered `unknown`.
  */
 export interface StoreProbe {
+  /** The proxy through which it is reached, without its credentials, and what names it; absent where it is reached directly. */
+  proxy?: { address: string; variable: string } | undefined;
   /** Where the credentials came from, in words; none on a filesystem. */
   credentials?: Answer<string> | undefined;
   /** The store's clock minus this machine's, to the second. */

@@ -29,3 +29,12 @@ test('blots out what credential variables hold, wherever it stands', () => {
   const text = 'signed with wJalrXUtnFEMI+x and (Zm9vYmFyYmF6) in /home/operator';
   expect(redact(text, env)).toBe('signed with *** and (***) in /home/operator');
 });
+
+test('blots out the password of a proxy, and leaves its address', () => {
+  const env = {
+    https_proxy: 'http://me:correct-horse@proxy.example:3128',
+    HTTP_PROXY: 'he:battery-staple@other:1',
+  };
+  const text = 'http://proxy.example:3128 knows correct-horse, and other:1 battery-staple';
+  expect(redact(text, env)).toBe('http://proxy.example:3128 knows ***, and other:1 ***');
+});

@@ -46,7 +46,6 @@ describe('errors of Azure', () => {
     [undefined, 'UND_ERR_BODY_TIMEOUT', 'UNAVAILABLE', true, 'UND_ERR_BODY_TIMEOUT'],
     [undefined, 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'UNAVAILABLE', true, 'LENGTH'],
     [undefined, 'HPE_INVALID_CONSTANT', 'UNAVAILABLE', true, 'HPE_'],
-    [undefined, 'UND_ERR_PRX_TLS', 'UNAVAILABLE', false, 'certificate'],
     [undefined, 'EAI_AGAIN', 'UNAVAILABLE', true, 'EAI_AGAIN'],
     [undefined, 'ENOTFOUND', 'STORE_NOT_FOUND', false, 'account name and the realm'],
     [undefined, 'SELF_SIGNED_CERT_IN_CHAIN', 'UNAVAILABLE', false, 'NODE_EXTRA_CA_CERTS'],

@@ -1,5 +1,6 @@
 import type { TokenCredential } from '@azure/identity';
 import { DriverError } from '../errors.ts';
+import { namesProxy, proxyFor, type Proxy } from '../proxy.ts';
 import {
   chooseAccess,
   type AzureAccess,
@@ -10,10 +11,13 @@ import { azureError, type AzurePlace } from './errors.ts';
 import { openAzureHttp, type AzureAuthorization, type AzureHttp, type AzureTimeouts } from './http.ts';
 import { openSdk, type AzureSdk, type AzureSdkOptions } from './sdk.ts';
 import { openSharedKeySigner } from './shared-key.ts';
+import type { TokenClient } from './token-client.ts';
 import { openTokenSource } from './token.ts';
 
 export interface AzureConnection {
   place: AzurePlace;
+  /** Through which requests go; undefined where they go directly. */
+  proxy: Proxy | undefined;
   /** For what is asked once for each small object. */
   http: AzureHttp;
   /** For everything else. Loads the SDK when it is first called: a run that needs nothing of it goes without. */
@@ -38,17 +42,20 @@ export async function connect(options: AzureConnectionOptions): Promise<AzureCon
   const { serviceUrl } = access;
   const url = new URL(serviceUrl);
   const place = { host: `${url.host}${url.pathname}`.replace(/\/$/u, '').toLowerCase(), container, location };
-  const { authorization, identity } = await prepareCredential(access, place);
+  const proxy = proxyFor(url);
+  const { authorization, identity } = await prepareCredential(access, place, timeouts);
   const http = openAzureHttp({
     serviceUrl,
     container,
     authorization,
+    proxy,
     connections,
     timeouts,
   });
   let opening: Promise<AzureSdk> | undefined;
   return {
     place,
+    proxy,
     http,
     sdk: () => (opening ??= openSdk({ access, place, identity, connections, timeouts })),
     close() {
@@ -66,6 +73,7 @@ interface Prepared {
 async function prepareCredential(
   { serviceUrl, credential }: AzureAccess,
   place: AzurePlace,
+  timeouts: AzureTimeouts,
 ): Promise<Prepared> {
   switch (credential.kind) {
     case 'key': {
@@ -82,19 +90,36 @@ async function prepareCredential(
           { driver: 'azure', operation: 'open' },
         );
       }
-      const identity = await openIdentity(credential.identity, place);
+      const identity = await openIdentity(
+        credential.identity,
+        place,
+        await tokenClient(serviceUrl, timeouts),
+      );
       const tokens = openTokenSource(identity);
       return { authorization: { kind: 'token', tokens }, identity: { credential: identity, tokens } };
     }
   }
 }
 
-async function openIdentity(identity: AzureIdentity, place: AzurePlace): Promise<TokenCredential> {
+/** With which tokens are asked for where the environment names a proxy; the identity's own client goes by other rules. */
+async function tokenClient(serviceUrl: string, { connectMs }: AzureTimeouts): Promise<TokenClient> {
+  if (!namesProxy()) {
+    return {};
+  }
+  const { openTokenClient } = await import('./token-client.ts');
+  return openTokenClient(new URL(serviceUrl), connectMs);
+}
+
+async function openIdentity(
+  identity: AzureIdentity,
+  place: AzurePlace,
+  client: TokenClient,
+): Promise<TokenCredential> {
   const { ClientSecretCredential, DefaultAzureCredential } = await import('@azure/identity');
   try {
     return identity.type === 'client_secret'
-      ? new ClientSecretCredential(identity.tenantId, identity.clientId, identity.secret)
-      : new DefaultAzureCredential();
+      ? new ClientSecretCredential(identity.tenantId, identity.clientId, identity.secret, client)
+      : new DefaultAzureCredential(client);
   } catch (error) {
     throw Object.assign(azureError(error, place, { operation: 'open' }), { code: 'UNAUTHENTICATED' });
   }

@@ -1,8 +1,9 @@
 import type { DriverErrorCode } from '../errors.ts';
+import { proxyFailure } from '../proxy/error.ts';
 import type { AzureCall, AzureFailure, AzurePlace } from './errors.ts';
 
 const tlsCodes =
-  /^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_(VERIFY|GET)|ERR_TLS|ERR_SSL|EPROTO|HOSTNAME_MISMATCH|UND_ERR_PRX_TLS)/u;
+  /^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_(VERIFY|GET)|ERR_TLS|ERR_SSL|EPROTO|HOSTNAME_MISMATCH)/u;
 const networkCodes = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -165,6 +166,10 @@ function explainCode(failure: AzureFailure, place: AzurePlace, call: AzureCall):
 
 function explainTransport(failure: AzureFailure, { host, location }: AzurePlace): Explanation | undefined {
   const { code = '', name, status, message } = failure;
+  const ofProxy = proxyFailure(failure);
+  if (ofProxy !== undefined) {
+    return { code: 'UNAVAILABLE', retryable: ofProxy.retryable, sentence: ofProxy.message };
+  }
   // An answer that broke off can have a status, and even a good one.
   if (status !== undefined && code !== 'PARSE_ERROR') {
     return undefined;
@@ -224,6 +229,12 @@ function explainStatus(failure: AzureFailure, place: AzurePlace, call: AzureCall
       return {
         code: 'PERMISSION_DENIED',
         sentence: `The credentials for ${location} may not ${call.operation} ${object} ${answer}.`,
+      };
+    case status === 407:
+      return {
+        code: 'UNAVAILABLE',
+        retryable: false,
+        sentence: `A proxy before ${host} wants credentials, or other ones ${answer}: correct HTTP_PROXY or HTTPS_PROXY.`,
       };
     case status === 412:
       return { code: 'PRECONDITION_FAILED', sentence: `${object} changed in between ${answer}.` };

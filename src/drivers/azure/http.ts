@@ -1,13 +1,14 @@
 import { STATUS_CODES } from 'node:http';
-import { Pool, ProxyAgent, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { exchange, type WholeAnswer } from '../exchange.ts';
 import { allowManyListeners } from '../interruptible.ts';
+import type { Proxy } from '../proxy.ts';
+import { openDispatcher } from '../proxy/dispatcher.ts';
 import { readErrorText } from '../refused-answer.ts';
 import { SLICE_BYTES, slices } from '../slices.ts';
 import { decodeXmlText, elementText } from '../xml.ts';
 import { AzureRefusal } from './errors.ts';
 import { encodeName } from './keys.ts';
-import { proxyFor } from './proxy.ts';
 import type { openSharedKeySigner } from './shared-key.ts';
 import type { TokenSource } from './token.ts';
 
@@ -46,6 +47,8 @@ export interface AzureHttpOptions {
   serviceUrl: string;
   container: string;
   authorization: AzureAuthorization;
+  /** Through which requests go; undefined where they go directly. */
+  proxy?: Proxy | undefined;
   connections: number;
   timeouts: Pick<AzureTimeouts, 'connectMs' | 'idleMs'>;
 }
@@ -82,10 +85,10 @@ export interface AzureHttp {
  * it took with the SDK, one PUT, GET or HEAD a fifth, and the 220 ms to load the SDK fall away.
  */
 export function openAzureHttp(options: AzureHttpOptions): AzureHttp {
-  const { serviceUrl, container, authorization } = options;
+  const { serviceUrl, container, authorization, connections, timeouts } = options;
   const { origin, pathname } = new URL(serviceUrl);
   const containerPath = `${pathname.replace(/\/$/u, '')}/${container}`;
-  const dispatcher = openDispatcher(options);
+  const dispatcher = openDispatcher(origin, options.proxy, { connections, ...timeouts });
   const sasToken = authorization.kind === 'sas' ? asQuery(authorization.sasToken) : '';
 
   async function send(request: AzureRequest, maxBytes: number): Promise<WholeAnswer> {
@@ -182,26 +185,6 @@ function asSent(body: Uint8Array | undefined): Uint8Array | null {
 export function headerOf({ headers }: Pick<WholeAnswer, 'headers'>, name: string): string | undefined {
   const value = headers[name];
   return Array.isArray(value) ? value[0] : value;
-}
-
-function openDispatcher(options: AzureHttpOptions): Dispatcher {
-  const { serviceUrl, connections, timeouts } = options;
-  const { origin, hostname } = new URL(serviceUrl);
-  const settings = {
-    connections,
-    pipelining: 1,
-    headersTimeout: timeouts.idleMs,
-    bodyTimeout: timeouts.idleMs,
-  };
-  const proxy = proxyFor(hostname);
-  return proxy === undefined
-    ? new Pool(origin, { ...settings, connect: { timeout: timeouts.connectMs } })
-    : new ProxyAgent({
-        ...settings,
-        uri: proxy,
-        // As the SDK does: what is not encrypted is asked of the proxy, for most tunnel to port 443 only.
-        proxyTunnel: origin.startsWith('https:'),
-      });
 }
 
 /** What a status that is not expected says. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { BlobServiceClient, ContainerClient } from '@azure/storage-blob';
 import { throwIfAborted } from '../body.ts';
 import { isDriverError } from '../errors.ts';
+import { type Proxy, withoutCredentials } from '../proxy.ts';
 import type { Answer, DeleteDialect, ProbeOptions, StoreProbe, WriteProbe } from '../probe.ts';
 import { chooseAccess, type AzureCredentialOptions } from './credentials.ts';
 import { batchSize } from './delete.ts';
@@ -13,6 +14,7 @@ export interface AzureProbing extends AzureTarget {
   options: AzureCredentialOptions;
   /** The prefix of every key, as it is stored. */
   root: string;
+  proxy: Proxy | undefined;
 }
 
 const reader = 'Storage Blob Data Reader, or a SAS with read and list';
@@ -32,6 +34,7 @@ export async function probeContainer(probing: AzureProbing, options: ProbeOption
   const properties = await answer(place, reader, signal, () => client.getProperties(withSignal(signal)));
   const middleMs = (sentAtMs + Date.now()) / 2;
   return {
+    proxy: withoutCredentials(probing.proxy),
     credentials: { value: credentialSource(probing.options) },
     clockAheadMs: mapped(properties, ({ date }) =>
       // The header counts whole seconds, so on average it is half a second behind.

@@ -10,6 +10,7 @@ import type {
 } from '@azure/storage-blob';
 import type { TokenCredential } from '@azure/identity';
 import { DriverError } from '../errors.ts';
+import { namesProxy } from '../proxy.ts';
 import type { AzureAccess } from './credentials.ts';
 import type { AzurePlace } from './errors.ts';
 import type { AzureTimeouts } from './http.ts';
@@ -58,8 +59,11 @@ export async function openSdk({
       : undefined;
   const credential = sharedKey ?? identity?.credential ?? new sdk.AnonymousCredential();
   // Retries are made by the wrapper above all drivers, which counts and reports them.
-  const pipeline = sdk.newPipeline(credential, { retryOptions: { maxTries: 1 } });
-  const { factory, close } = ownAgents(connections, timeouts);
+  const pipeline = sdk.newPipeline(credential, {
+    retryOptions: { maxTries: 1 },
+    proxyOptions: noProxyOfItsOwn,
+  });
+  const { factory, close } = await ownAgents(access.serviceUrl, connections, timeouts);
   pipeline.factories.push(factory);
   const query = access.credential.kind === 'sas' ? `?${access.credential.sasToken}` : '';
   const clientOf = (name: string): ContainerClient =>
@@ -109,17 +113,22 @@ function requireSasCovers(sasToken: string, sourceContainer: string, place: Azur
   }
 }
 
-/** Connections of this driver alone, so that they can be bounded and ended. A proxy's agent is left in place. */
-function ownAgents(
-  connections: number,
-  { idleMs, serverSideMs }: AzureTimeouts,
-): { factory: RequestPolicyFactory; close: () => void } {
-  const http = new HttpAgent({ keepAlive: true, maxSockets: connections });
-  const https = new HttpsAgent({ keepAlive: true, maxSockets: connections });
+/** Connections of this driver alone, so that they can be bounded and ended, and so that they go by its own proxy. */
+async function ownAgents(
+  serviceUrl: string,
+  maxSockets: number,
+  { connectMs, idleMs, serverSideMs }: AzureTimeouts,
+): Promise<{ factory: RequestPolicyFactory; close: () => void }> {
+  const agents = namesProxy()
+    ? (await import('../proxy/agents.ts')).openSdkAgents(new URL(serviceUrl), { maxSockets, connectMs })
+    : {
+        http: new HttpAgent({ keepAlive: true, maxSockets }),
+        https: new HttpsAgent({ keepAlive: true, maxSockets }),
+      };
   const factory: RequestPolicyFactory = {
     create: (next) => ({
       sendRequest(request) {
-        request.agent ??= request.url.startsWith('https:') ? https : http;
+        request.agent = request.url.startsWith('https:') ? agents.https : agents.http;
         // For the whole of it. A copy inside the service is answered only when it is done.
         request.timeout = request.headers.contains('x-ms-copy-source') ? serverSideMs : idleMs;
         return next.sendRequest(request);
@@ -129,8 +138,14 @@ function ownAgents(
   return {
     factory,
     close() {
-      http.destroy();
-      https.destroy();
+      agents.http.destroy();
+      agents.https.destroy();
     },
   };
 }
+
+/**
+ * Keeps Azure's clients from reading a proxy out of the environment, which they cannot where its scheme is left out.
+ * Nothing is ever sent there: the agent of each request is replaced.
+ */
+export const noProxyOfItsOwn = { host: 'http://localhost', port: 9 };

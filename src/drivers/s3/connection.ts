@@ -1,6 +1,7 @@
 import type * as S3Sdk from '@aws-sdk/client-s3';
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import { DriverError } from '../errors.ts';
+import { namesProxy, proxyFor, type Proxy } from '../proxy.ts';
 import type { S3Options } from '../s3.ts';
 import { credentialsError, toDriverError } from './failures.ts';
 import { encodeKey } from './keys.ts';
@@ -10,6 +11,8 @@ import { settledAddress, settledCredentials, surroundings } from './settled.ts';
 /** Where a bucket is, and how to sign requests to it. */
 export interface S3Connection extends S3Address {
   place: S3Place;
+  /** Through which requests go; undefined where they go directly. */
+  proxy: Proxy | undefined;
   /**
    * The SDK with a client of its own for the bucket. Loaded when first asked for, as most runs need little of it or
    * nothing: see settled.ts.
@@ -84,6 +87,7 @@ function connection(
 
   return {
     place,
+    proxy: proxyFor(new URL(address.origin)),
     ...address,
     loadSdk,
     async credentials() {
@@ -119,6 +123,7 @@ async function openClient(options: S3Options): Promise<OpenedClient> {
   const region = await configuredRegion(sdk, options, endpoint);
   const client = new sdk.S3Client({
     ...clientConfig(options),
+    ...(namesProxy() ? await throughProxy(options, endpoint, pathStyle) : {}),
     region,
     forcePathStyle: pathStyle,
     ...(endpoint === undefined ? {} : { endpoint }),
@@ -128,7 +133,7 @@ async function openClient(options: S3Options): Promise<OpenedClient> {
 
 function clientConfig(options: S3Options): S3ClientConfig {
   const { accessKeyId, secretAccessKey, sessionToken, profile } = options;
-  const maxSockets = options.connections ?? 64;
+  const { maxSockets, ...timeouts } = handlerSettings(options);
   return {
     // Compatible stores answer 411 or 501 to the trailing checksums that the SDK sends otherwise.
     requestChecksumCalculation: 'WHEN_REQUIRED',
@@ -136,8 +141,7 @@ function clientConfig(options: S3Options): S3ClientConfig {
     maxAttempts: 6,
     tls: options.secure ?? true,
     requestHandler: {
-      connectionTimeout: options.timeouts?.connectMs ?? 10_000,
-      socketTimeout: options.timeouts?.serverSideMs ?? 600_000,
+      ...timeouts,
       httpAgent: { maxSockets },
       httpsAgent: { maxSockets, rejectUnauthorized: options.skipVerify !== true },
     },
@@ -154,6 +158,38 @@ function clientConfig(options: S3Options): S3ClientConfig {
             ...(sessionToken === undefined ? {} : { sessionToken }),
           },
         }),
+  };
+}
+
+function handlerSettings({ timeouts, connections }: S3Options) {
+  return {
+    connectionTimeout: timeouts?.connectMs ?? 10_000,
+    socketTimeout: timeouts?.serverSideMs ?? 600_000,
+    maxSockets: connections ?? 64,
+  };
+}
+
+/** For the SDK, which looks for no proxy itself. What it asks the metadata of this machine for takes its own way. */
+async function throughProxy(
+  options: S3Options,
+  endpoint: string | undefined,
+  pathStyle: boolean,
+): Promise<Pick<S3ClientConfig, 'requestHandler'>> {
+  const { openSdkAgents } = await import('../proxy/agents.ts');
+  const atAws = `${options.secure === false ? 'http' : 'https'}://s3.amazonaws.com`;
+  // An endpoint that is no address is refused where the SDK resolves it.
+  const url = new URL(endpoint !== undefined && URL.canParse(endpoint) ? endpoint : atAws);
+  if (!pathStyle) {
+    url.hostname = `${options.bucket}.${url.hostname}`;
+  }
+  const { connectionTimeout, socketTimeout, maxSockets } = handlerSettings(options);
+  const agents = openSdkAgents(url, {
+    maxSockets,
+    connectMs: connectionTimeout,
+    skipVerify: options.skipVerify,
+  });
+  return {
+    requestHandler: { connectionTimeout, socketTimeout, httpAgent: agents.http, httpsAgent: agents.https },
   };
 }
 

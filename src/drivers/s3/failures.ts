@@ -1,4 +1,5 @@
 import { codeOfUnknown, DriverError, type DriverErrorDetails } from '../errors.ts';
+import { proxyFailure } from '../proxy/error.ts';
 import { parseRetryAfter } from '../refused-answer.ts';
 import { refusalError, type Refusal, type S3Place } from './refusals.ts';
 
@@ -26,6 +27,9 @@ export function toDriverError(
 
 /** Whether the SDK, or a provider below it, says that it found no credentials that it can use. */
 export function credentialsError(place: S3Place, error: unknown, details: DriverErrorDetails): DriverError {
+  if (error instanceof Error && proxyFailure(error) !== undefined) {
+    return connectionError(place, error, { ...details, cause: error });
+  }
   const isExpiredSso = error instanceof Error && /sso/i.test(error.message);
   return new DriverError(
     'UNAUTHENTICATED',
@@ -67,6 +71,10 @@ function connectionError(place: S3Place, error: unknown, details: DriverErrorDet
   const { endpoint } = place;
   const unavailable = (message: string, retryable = true): DriverError =>
     new DriverError('UNAVAILABLE', message, { ...details, retryable });
+  const ofProxy = error instanceof Error ? proxyFailure(error) : undefined;
+  if (ofProxy !== undefined) {
+    return unavailable(ofProxy.message, ofProxy.retryable);
+  }
   if (UNTRUSTED_CERTIFICATE.has(code)) {
     return unavailable(
       `The certificate of ${endpoint} is not trusted (${code}); name its authority's file in NODE_EXTRA_CA_CERTS.`,

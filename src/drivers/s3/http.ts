@@ -1,8 +1,9 @@
-import { Pool, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { DriverErrorDetails } from '../errors.ts';
 import type { S3Options } from '../s3.ts';
 import { AnswerTooLarge, exchange, type WholeAnswer } from '../exchange.ts';
 import { allowManyListeners } from '../interruptible.ts';
+import { openDispatcher } from '../proxy/dispatcher.ts';
 import { readErrorText } from '../refused-answer.ts';
 import type { S3Connection, S3Credentials } from './connection.ts';
 import { toDriverError } from './failures.ts';
@@ -52,20 +53,15 @@ export interface S3Http {
   close(): Promise<void>;
 }
 
-/** Opens a pool of connections to the bucket's endpoint; nothing is connected before the first request. */
+/** Opens a pool of connections to the bucket's endpoint, or to the proxy before it; nothing is connected before the first request. */
 export function openS3Http(connection: S3Connection, options: S3Options): S3Http {
   const { place, origin, basePath, signingRegion } = connection;
   const { host } = new URL(origin);
-  const idleMs = options.timeouts?.idleMs ?? 60_000;
-  const pool = new Pool(origin, {
+  const pool = openDispatcher(origin, connection.proxy, {
     connections: options.connections ?? 64,
-    pipelining: 1,
-    headersTimeout: idleMs,
-    bodyTimeout: idleMs,
-    connect: {
-      timeout: options.timeouts?.connectMs ?? 10_000,
-      rejectUnauthorized: options.skipVerify !== true,
-    },
+    connectMs: options.timeouts?.connectMs ?? 10_000,
+    idleMs: options.timeouts?.idleMs ?? 60_000,
+    skipVerify: options.skipVerify,
   });
 
   const sign = openSigner(signingRegion);

@@ -1,5 +1,6 @@
 import { DriverError } from '../errors.ts';
 import type { Answer, Lifecycle, ProbeOptions, StoreProbe } from '../probe.ts';
+import { withoutCredentials } from '../proxy.ts';
 import { answer } from './answer.ts';
 import { credentialSource } from './credential-source.ts';
 import { listDialectOf } from './probe-dialect.ts';
@@ -26,6 +27,7 @@ export async function probeBucket(store: S3Store, options: ProbeOptions): Promis
     answer('s3:ListBucket', () => listDialectOf(store, options)),
   ]);
   return {
+    proxy: withoutCredentials(store.connection.proxy),
     credentials,
     clockAheadMs: 'value' in head ? { value: head.value.clockAheadMs } : head,
     region: regionOf(head, store),

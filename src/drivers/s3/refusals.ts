@@ -131,6 +131,14 @@ const rules: readonly Rule[] = [
       `${place.endpoint} does not accept the signature: the secret key is wrong, or a proxy changes requests on their way.`,
   },
   {
+    // Of no store: 407 comes from a proxy.
+    codes: ['ProxyAuthenticationRequired'],
+    becomes: 'UNAVAILABLE',
+    retryable: false,
+    say: ({ place }) =>
+      `A proxy before ${place.endpoint} wants credentials, or other ones (407): correct HTTP_PROXY or HTTPS_PROXY.`,
+  },
+  {
     codes: ['ExpiredToken', 'TokenRefreshRequired', 'ExpiredTokenException'],
     becomes: 'UNAUTHENTICATED',
     say: ({ place }) =>
@@ -257,6 +265,7 @@ function codeOfStatus(status: number): string {
     403: 'AccessDenied',
     404: 'NoSuchKey',
     405: 'MethodNotAllowed',
+    407: 'ProxyAuthenticationRequired',
     412: 'PreconditionFailed',
     413: 'EntityTooLarge',
     429: 'SlowDown',

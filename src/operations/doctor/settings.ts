@@ -16,6 +16,9 @@ export function judgeSettings(
 ): DoctorCheck[] {
   const isWrittenTo = role !== 'source';
   return [
+    ...(probe?.proxy === undefined
+      ? []
+      : [ok('proxy', `is reached through ${probe.proxy.address}, as ${probe.proxy.variable} says`)]),
     ...known('credentials', probe?.credentials, (from) => ok('credentials', `from ${from}`)),
     ...known('clock', probe?.clockAheadMs, judgeClock),
     ...known('region', probe?.region, (region) => ok('region', region)),
