@@ -1,7 +1,6 @@
 import { realpathSync, statSync, type Stats } from 'node:fs';
 import { open, stat as statPath } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import { provenBody, throwIfAborted } from './body.ts';
 import type {
@@ -21,7 +20,8 @@ import { filesystemError, systemCode } from './filesystem/errors.ts';
 import { findFolders } from './filesystem/find-folders.ts';
 import { probeFolder } from './filesystem/probe.ts';
 import { openSmallReader } from './filesystem/read-small.ts';
-import { listOneFolder, walkFiles, type Walk } from './filesystem/walk.ts';
+import { listOneFolder } from './filesystem/walk.ts';
+import { openWalker } from './filesystem/walker.ts';
 import { openWriter } from './filesystem/write.ts';
 import { hashFile } from './hashing/hash-threads.ts';
 
@@ -30,13 +30,10 @@ export interface FilesystemOptions {
   root: string;
   /** For messages; the root itself when left out. */
   location?: string;
+  /** How long listings run in this thread, all together, before other threads take them over. */
+  walkPatienceMs?: number | undefined;
 }
 
-/** Small enough that one page blocks the event loop for at most 10 ms on a local disk. */
-const PAGE_SIZE = 500;
-/** See `ownTurn`. */
-let turns = Promise.resolve();
-const NO_FILES: Walk = { nextPage: () => [] };
 /**
  * A few of these are in memory for each object that is read, until they are collected: 32 layers of 32 MiB, copied to
  * S3 side by side, took 196 MB in place of 393 with chunks of 1 MiB, and as much CPU time; 128 KiB took 20 MB less and
@@ -49,21 +46,16 @@ const COMPONENT_MAX_BYTES = 255;
 const DELETES_AT_ONCE = 16;
 
 /**
- * A turn of the event loop in which no other listing reads a page. In between, requests to the other store go out and
- * its answers are taken in: of 16 listings that began together, the requests had waited for 16 pages of the source.
- */
-function ownTurn(): Promise<void> {
-  turns = turns.then(() => setImmediate());
-  return turns;
-}
-
-/**
  * A folder tree. Files that regtool creates get the owner of the root folder when it runs as root,
  * because the registry's own user must be able to read them.
  * @throws DriverError STORE_NOT_FOUND when the root does not exist or is not a folder; it is never created,
  * since a missing root is more often an unmounted disk than a new store.
  */
-export async function openFilesystem({ root: given, location = given }: FilesystemOptions): Promise<Driver> {
+export async function openFilesystem({
+  root: given,
+  location = given,
+  walkPatienceMs,
+}: FilesystemOptions): Promise<Driver> {
   const { root, stats: rootStats } = resolveRoot(given);
   const writer = openWriter(
     root,
@@ -71,19 +63,16 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
   );
 
   const smallFiles = openSmallReader();
-
-  /** Calls whose failures are the system's are told as the store's. */
-  function onSystem<Result>(operation: string, prefix: string, call: () => Result): Result {
-    try {
-      return call();
-    } catch (error) {
-      throw filesystemError(error, operation, root + prefix, prefix);
-    }
-  }
+  const walker = openWalker({ root, readNow: smallFiles.readNow, patienceMs: walkPatienceMs });
 
   /** An unmounted or replaced root makes every file look absent; that must never pass for an empty store. */
   function assertRootUnchanged(operation: string): void {
-    const now = onSystem(operation, '', () => statSync(root, { throwIfNoEntry: false }));
+    let now: Stats | undefined;
+    try {
+      now = statSync(root, { throwIfNoEntry: false });
+    } catch (error) {
+      throw filesystemError(error, operation, root, '');
+    }
     if (now === undefined || now.ino !== rootStats.ino || now.dev !== rootStats.dev) {
       throw new DriverError(
         'STORE_NOT_FOUND',
@@ -95,25 +84,20 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
 
   async function* list(
     prefix: string,
-    { signal, ...options }: ListOptions = {},
+    { signal, ...wanted }: ListOptions = {},
   ): AsyncGenerator<ObjectStat[]> {
-    await ownTurn();
-    throwIfAborted(signal, describe('list', prefix));
-    const walk = isPlainPrefix(prefix)
-      ? walkFiles(root, prefix, { ...options, readNow: smallFiles.readNow })
-      : NO_FILES;
-    const nextPage = () => onSystem('list', prefix, () => walk.nextPage(PAGE_SIZE));
-    let page = nextPage();
-    while (page.length === PAGE_SIZE) {
-      yield page;
-      await ownTurn();
-      throwIfAborted(signal, describe('list', prefix));
-      page = nextPage();
+    const details = describe('list', prefix);
+    throwIfAborted(signal, details);
+    try {
+      if (isPlainPrefix(prefix)) {
+        yield* walker.pages(prefix, wanted, signal);
+      }
+    } catch (error) {
+      throwIfAborted(signal, details);
+      throw filesystemError(error, 'list', root + prefix, prefix);
     }
+    // What is absent counts as absent once the listing has ended.
     assertRootUnchanged('list');
-    if (page.length > 0) {
-      yield page;
-    }
   }
 
   async function stat(key: string, { signal }: CallOptions = {}): Promise<ObjectStat | undefined> {
@@ -304,9 +288,7 @@ export async function openFilesystem({ root: given, location = given }: Filesyst
     probe: (options) => probeFolder(root, options),
     removeEmptyFolder,
     findFolders: (ending, options) => findFolders(root, ending, options),
-    async close() {
-      // No handle stays open between calls.
-    },
+    close: () => walker.close(),
   };
 
   function assertReadable(key: string): void {

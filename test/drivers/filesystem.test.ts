@@ -38,14 +38,35 @@ describeDriver('filesystem', {
   manyObjects: 1100,
 });
 
-describe('filesystem driver', () => {
+describeDriver('filesystem, listed by another thread', {
+  open: async () => {
+    const root = mkdtempSync(join(tmpdir(), 'regtool-fs-'));
+    const driver = await openFilesystem({ root, walkPatienceMs: 0 });
+    return {
+      driver,
+      dispose: async () => {
+        await driver.close();
+        rmSync(root, { recursive: true, force: true });
+      },
+    };
+  },
+  refuses: holdsNot,
+  largeBytes: 300_000,
+  manyObjects: 1100,
+});
+
+describe.each([
+  ['this thread', Number.POSITIVE_INFINITY],
+  ['another thread', 0],
+])('filesystem driver that lists in %s', (_, walkPatienceMs) => {
   let root: string;
   let driver: Driver;
   beforeEach(async () => {
     root = mkdtempSync(join(tmpdir(), 'regtool-fs-'));
-    driver = await openFilesystem({ root });
+    driver = await openFilesystem({ root, walkPatienceMs });
   });
-  afterEach(() => {
+  afterEach(async () => {
+    await driver.close();
     chmodSync(root, 0o755);
     rmSync(root, { recursive: true, force: true });
     rmSync(`${root}.away`, { recursive: true, force: true });

@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, statSync, type Dirent, type Stats } from 'node:fs';
 import type { FolderListing, ListOptions, LeafFolders, ObjectStat } from '../driver.ts';
 import { DriverError } from '../errors.ts';
-import { sortKeys } from '../keys.ts';
+import { compareKeys, sortKeys } from '../keys.ts';
 import { filesystemError, systemCode } from './errors.ts';
 import type { SmallReader } from './read-small.ts';
 
@@ -14,7 +14,13 @@ import type { SmallReader } from './read-small.ts';
  * is thrown. A file or folder that vanishes between two calls is an absence: a live registry deletes uploads.
  */
 
-export interface WalkOptions extends Pick<ListOptions, 'leaves' | 'content' | 'emptyFolders'> {
+/** Plain data, which can be handed to another thread. */
+export interface WalkWanted extends Pick<ListOptions, 'leaves' | 'content' | 'emptyFolders'> {
+  /** Only what comes after this key. */
+  after?: string | undefined;
+}
+
+export interface WalkOptions extends WalkWanted {
   /** Needed for `content`. */
   readNow?: SmallReader['readNow'] | undefined;
 }
@@ -45,7 +51,7 @@ interface Entries {
 
 /** Begins a walk over every file whose key starts with `prefix`, ascending by key bytes. `root` ends in `/`. */
 export function walkFiles(root: string, prefix: string, options: WalkOptions = {}): Walk {
-  const { leaves = [], content, emptyFolders = false, readNow } = options;
+  const { leaves = [], content, emptyFolders = false, after = '', readNow } = options;
   const top = prefix.slice(0, prefix.lastIndexOf('/') + 1);
   const levels: Level[] = [];
   enter(top, prefix.slice(top.length));
@@ -61,7 +67,7 @@ export function walkFiles(root: string, prefix: string, options: WalkOptions = {
       }
       level.next += 1;
       const found = look(level, name);
-      if (found !== undefined) {
+      if (found !== undefined && !isPassed(found.key, after)) {
         page.push(found);
       }
     }
@@ -102,9 +108,17 @@ export function walkFiles(root: string, prefix: string, options: WalkOptions = {
     if (namePrefix !== '') {
       entries.names = entries.names.filter((name) => name.startsWith(namePrefix));
     }
+    if (after.startsWith(folder)) {
+      entries.names = entries.names.filter((name) => !isPassed(folder + name, after));
+    }
     levels.push({ folder, entries, leaf: leaves.find(({ parent }) => parent.test(folder)), next: 0 });
     return emptyFolders && isEmpty ? { key: folder, sizeBytes: 0, isEmptyFolder: true } : undefined;
   }
+}
+
+/** Whether a walk that stands at `after` is past a file, or past everything in a folder. */
+function isPassed(key: string, after: string): boolean {
+  return after !== '' && compareKeys(key, after) <= 0 && !(key.endsWith('/') && after.startsWith(key));
 }
 
 /** One level of the tree: the files in `folder` and its folders, both ascending. */

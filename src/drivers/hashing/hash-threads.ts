@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { leastLoaded } from '../thread.ts';
 import { FileTurns } from './file-turns.ts';
 import { HashThread, type AskOptions } from './hash-thread-handle.ts';
 import type { ContentAlgorithm, PieceAlgorithm } from './messages.ts';
@@ -34,7 +35,7 @@ export async function hashFile(
   { sizeBytes = 0, ...options }: HashFileOptions = {},
 ): Promise<HashedFile> {
   return fileTurns.take(sizeBytes, async () => {
-    const thread = leastLoaded(fileTurns.threads);
+    const thread = threadFor(fileTurns.threads);
     thread.load += 1;
     try {
       return await thread.ask('file', (job) => ({ kind: 'file', job, path: filePath, algorithm }), options);
@@ -63,7 +64,7 @@ export function openThreadedHash(
   algorithm: ContentAlgorithm | undefined,
   pieceAlgorithm: PieceAlgorithm,
 ): ThreadedHash {
-  const thread = leastLoaded(THREADS_MAX);
+  const thread = threadFor(THREADS_MAX);
   thread.load += 1;
   const content = nextContent;
   nextContent += 1;
@@ -88,19 +89,15 @@ export function openThreadedHash(
   };
 }
 
-function leastLoaded(threadsMax: number): HashThread {
-  let best: HashThread | undefined;
-  for (const thread of threads) {
-    if (best === undefined || thread.load < best.load) {
-      best = thread;
-    }
+function threadFor(threadsMax: number): HashThread {
+  const best = leastLoaded(threads);
+  if (best !== undefined && (best.load === 0 || threads.size >= threadsMax)) {
+    return best;
   }
-  if (best === undefined || (best.load > 0 && threads.size < threadsMax)) {
-    best = new HashThread({
-      onEnd: (ended) => threads.delete(ended),
-      onSpent: (spent) => fileTurns.note(spent),
-    });
-    threads.add(best);
-  }
-  return best;
+  const thread = new HashThread({
+    onEnd: (ended) => threads.delete(ended),
+    onSpent: (spent) => fileTurns.note(spent),
+  });
+  threads.add(thread);
+  return thread;
 }

@@ -1,0 +1,114 @@
+import type { ObjectStat } from '../driver.ts';
+import { leastLoaded, Thread } from '../thread.ts';
+import { unpackError, unpackPage, type WalkReply, type WalkRequest } from './walk-messages.ts';
+import type { WalkWanted } from './walk.ts';
+
+type Page = Extract<WalkReply, { kind: 'page' }>;
+
+interface WalkThread {
+  thread: Thread<WalkRequest, WalkReply>;
+  /** Walks that it has on hand. */
+  load: number;
+}
+
+export interface WalkThreadsOptions {
+  /** Ends in `/`. */
+  root: string;
+  /** How many there may be now; asked when a walk begins. */
+  threadsMax: () => number;
+  /** Told of each page: how often the walk slept for it, and how many files it has. */
+  onPage: (sleeps: number, files: number) => void;
+}
+
+/**
+ * Names of folders live short. With the space that V8 usually has for new objects each thread would take 30 MB.
+ */
+const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 8 };
+
+/** Threads that walk the tree of one driver. */
+export class WalkThreads {
+  readonly #options: WalkThreadsOptions;
+  readonly #threads = new Set<WalkThread>();
+  #nextWalk = 0;
+
+  constructor(options: WalkThreadsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * What `walkFiles` gives, a page at a time. While one is worked on, the next is read.
+   * @throws what `walkFiles` throws, with its code; the signal's reason as soon as it is aborted.
+   */
+  async *pages(
+    prefix: string,
+    wanted: WalkWanted,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<ObjectStat[]> {
+    const walk = this.#nextWalk;
+    this.#nextWalk += 1;
+    const { root, onPage } = this.#options;
+    const walker = this.#threadFor();
+    walker.load += 1;
+    const ask = (): Promise<Page> => {
+      const page = askFor(walker.thread, { kind: 'page', walk, root, prefix, wanted }, signal);
+      // It is awaited only once the page before it was worked on, if ever.
+      page.catch(() => undefined);
+      return page;
+    };
+    try {
+      let asked = ask();
+      for (;;) {
+        const { page, isLast, sleeps } = await asked;
+        onPage(sleeps, page.keys.length);
+        if (!isLast) {
+          asked = ask();
+        }
+        if (page.keys.length > 0) {
+          yield unpackPage(page);
+        }
+        if (isLast) {
+          return;
+        }
+      }
+    } finally {
+      walker.load -= 1;
+      walker.thread.tell({ kind: 'end', walk });
+    }
+  }
+
+  /** Ends the threads, whatever they are doing. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#threads].map(({ thread }) => thread.close()));
+  }
+
+  #threadFor(): WalkThread {
+    const best = leastLoaded(this.#threads);
+    if (best !== undefined && (best.load === 0 || this.#threads.size >= this.#options.threadsMax())) {
+      return best;
+    }
+    const thread: WalkThread = {
+      thread: new Thread({
+        program: new URL(`./walk-thread.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url),
+        purpose: 'lists folders',
+        resourceLimits: RESOURCE_LIMITS,
+        isLast: () => true,
+        onEnd: () => this.#threads.delete(thread),
+      }),
+      load: 0,
+    };
+    this.#threads.add(thread);
+    return thread;
+  }
+}
+
+async function askFor(
+  thread: Thread<WalkRequest, WalkReply>,
+  request: Omit<Extract<WalkRequest, { kind: 'page' }>, 'job'>,
+  signal: AbortSignal | undefined,
+): Promise<Page> {
+  const reply = await thread.ask((job) => ({ ...request, job }), { signal });
+  if (reply.kind === 'failed') {
+    throw unpackError(reply.error);
+  }
+  return reply;
+}
