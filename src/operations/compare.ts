@@ -41,6 +41,9 @@ const SMALL_BYTES = 4096;
 const READ_WHOLE_MAX_BYTES = 64 * 1024;
 
 async function readMd5({ driver, stat }: StoredObject, signal: AbortSignal | undefined): Promise<string> {
+  if (stat.content !== undefined) {
+    return hashOnce('md5', Buffer.from(stat.content, 'latin1'), 'hex');
+  }
   if (stat.sizeBytes <= SMALL_BYTES) {
     return hashOnce('md5', await driver.readSmall(stat.key, READ_WHOLE_MAX_BYTES, { signal }), 'hex');
   }

@@ -125,6 +125,26 @@ describe('listing in other threads', () => {
     rmdirSync(none);
   });
 
+  it('lets other work go on between the pages of listings that this thread reads side by side', async () => {
+    const driver = await open(Number.POSITIVE_INFINITY);
+    const order: string[] = [];
+    const listings = ['first', 'second', 'third'].map(async (name) => {
+      for await (const page of driver.list('a/7/é7')) {
+        order.push(`${name}: ${page.map(({ key }) => key).join()}`);
+      }
+    });
+    while (order.filter((entry) => entry !== 'turn').length < listings.length) {
+      order.push('turn');
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await Promise.all(listings);
+    const keys = Array.from({ length: 11 }, (_, index) => (index === 0 ? 'a/7/é7' : `a/7/é7${index - 1}`));
+    const withoutRepeats = order.filter((entry, index) => entry !== order[index - 1]);
+    expect(withoutRepeats).toEqual(
+      ['first', 'second', 'third'].flatMap((name) => ['turn', `${name}: ${keys.join()}`]),
+    );
+  });
+
   it('asks for leaves there as well', async () => {
     const leaves: LeafFolders[] = [{ parent: /^a\/$/, name: /^\d+\/$/, file: 'é7', unless: [] }];
     const found: string[] = [];

@@ -198,23 +198,6 @@ describe.each([
     expect(seen).toEqual(['abcd', 'efgh', 'ij']);
   });
 
-  it('lets other work go on between the pages of listings that run side by side', async () => {
-    await driver.write('a', Buffer.from('content'));
-    const order: string[] = [];
-    const listings = ['first', 'second', 'third'].map(async (name) => {
-      for await (const page of driver.list('')) {
-        order.push(`${name}: ${page.map(({ key }) => key).join()}`);
-      }
-    });
-    while (order.filter((entry) => entry !== 'turn').length < listings.length) {
-      order.push('turn');
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    await Promise.all(listings);
-    const withoutRepeats = order.filter((entry, index) => entry !== order[index - 1]);
-    expect(withoutRepeats).toEqual(['turn', 'first: a', 'turn', 'second: a', 'turn', 'third: a']);
-  });
-
   describe('hashing in another thread', () => {
     const GIB = 1024 * 1024 * 1024;
     const makeSparse = (key: string, sizeBytes = GIB): void => {

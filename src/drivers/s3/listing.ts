@@ -153,9 +153,22 @@ function toObjectStat(store: S3Store, object: ListedObject): ObjectStat {
   };
 }
 
+const MD5_DIGITS = 32;
+const ZERO = 0x30;
+const NINE = 0x39;
+const LETTER_A = 0x61;
+const LETTER_F = 0x66;
+
 /** Whether an ETag has the form of an MD5; that of a multipart upload ends in `-` and the number of parts. */
 export function isMd5(etag: string): boolean {
-  return /^[\da-f]{32}$/.test(etag);
+  // Of every object that is listed: the same by a regular expression took several times as long.
+  for (let index = 0; index < etag.length; index += 1) {
+    const code = etag.charCodeAt(index);
+    if (!((code >= ZERO && code <= NINE) || (code >= LETTER_A && code <= LETTER_F))) {
+      return false;
+    }
+  }
+  return etag.length === MD5_DIGITS;
 }
 
 /** Checks that each key comes after the one before. */

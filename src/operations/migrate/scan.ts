@@ -1,6 +1,7 @@
 import pLimit, { type LimitFunction } from 'p-limit';
-import type { Driver, ObjectStat } from '../../drivers/driver.ts';
+import type { ContentWanted, Driver, ObjectStat } from '../../drivers/driver.ts';
 import { isDriverError } from '../../drivers/errors.ts';
+import { MAX_LINK_BYTES } from '../../layout/digest.ts';
 import { LEAF_FOLDERS } from '../../layout/leaf-folders.ts';
 import { copyRank, contentNamed } from '../../layout/order.ts';
 import { fromRepository, parsePath, type RegistryPath } from '../../layout/paths.ts';
@@ -39,6 +40,8 @@ export interface ScanOptions {
 /** 27 MB at most, of which a registry takes as much as its blobs need; registries with more blobs than this cost a request for each further one that is looked for. */
 const KNOWN_BLOBS_MAX = 1_000_000;
 const FOREIGN_SAMPLES = 20;
+/** What is compared by content: a store that is a folder reads it while it lists. */
+const TAGS: ContentWanted = { ending: '/current/link', maxBytes: MAX_LINK_BYTES };
 
 /**
  * Lists both stores and writes down every difference. Reads roots first: repositories before blobs, so that
@@ -104,7 +107,7 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
   /** A repository's own keys stand together in the listing, so a plan is complete when another name begins. */
   async function scanRepositories(shard: Shard): Promise<void> {
     let current: RepositoryScan | undefined;
-    for await (const pairs of marchShard(source, target, shard, { signal, sourceLeaves })) {
+    for await (const pairs of marchShard(source, target, shard, { signal, sourceLeaves, content: TAGS })) {
       await take(pairs);
       observer.progress({ objects: pairs.length });
     }
