@@ -1,13 +1,16 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, test, vi } from 'vitest';
 import { sampleRegistry } from '../../fixtures/sample-registry.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
+import { startAzurite } from '../servers/azurite.ts';
 import { createBucket, createContainer, describeWithServers, type SharedServers } from '../servers/index.ts';
 import { findFreePort } from '../servers/ports.ts';
 import { createTemporaryFolder } from '../servers/process.ts';
+import { answerAsTokenService, startMachineMetadata } from '../support/aws-roles.ts';
 import { type ForwardProxy, type ForwardProxyOptions, startForwardProxy } from '../support/forward-proxy.ts';
 import { inOneLine } from '../support/in-one-line.ts';
+import { startManagedIdentity } from '../support/managed-identity.ts';
 import { azureEnvironment, type Ended, runRegtool, s3Environment } from '../support/run-regtool.ts';
 import {
   type Certificate,
@@ -92,7 +95,7 @@ const ways = [
 
 describeWithServers('a store behind a proxy', ['rgw', 'azurite', 'openssl'], (servers) => {
   beforeAll(() => {
-    certificate = createCertificate(folder.path, [S3_HOST, AZURE_HOST, 'sts.test']);
+    certificate = createCertificate(folder.path, [S3_HOST, AZURE_HOST, 'sts.test', 'localhost']);
   });
 
   async function run(argv: string[], behind: Behind, env: Record<string, string>): Promise<Ended> {
@@ -204,5 +207,98 @@ describeWithServers('a store behind a proxy', ['rgw', 'azurite', 'openssl'], (se
     );
     expect(exitCode).toBe(2);
     expect(stdout + stderr).not.toMatch(/not-these|^ +at /m);
+  });
+
+  describe('and its credentials', () => {
+    it('of a role of this machine are asked for without it', async () => {
+      const behind = await kinds.S3(servers, 'http');
+      const metadata = await startMachineMetadata(servers.rgw);
+      stopping.push(metadata);
+      const proxy = await startProxy({ names: behind.names });
+      const { exitCode, stdout, stderr } = await runRegtool(['migrate', source, behind.location], {
+        env: {
+          HTTP_PROXY: proxy.host,
+          AWS_EC2_METADATA_DISABLED: 'false',
+          AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.endpoint,
+        },
+      });
+      expect({ exitCode, stdout, stderr }).toMatchObject({ exitCode: 0 });
+      expect(metadata.keysGiven()).toBeGreaterThan(0);
+      expect(new Set(proxy.passed.map(({ target }) => target))).toEqual(new Set([`${S3_HOST}:80`]));
+    });
+
+    it('of a web identity are asked for through it, also where the store itself is on this machine', async () => {
+      const { rgw } = servers;
+      const store = await encrypted(rgw.endpoint);
+      const tokenService = await startTlsFront(certificate, answerAsTokenService(rgw));
+      stopping.push(tokenService);
+      const proxy = await startProxy({ names: { 'sts.test:443': tokenService.host } });
+      const identityFile = path.join(folder.path, 'web-identity');
+      writeFileSync(identityFile, 'who this is');
+      const location = `s3://${await createBucket(rgw)}?endpoint=https://${store.host.replace('127.0.0.1', 'localhost')}`;
+      const { exitCode, stdout, stderr } = await runRegtool(['migrate', source, location], {
+        env: {
+          HTTPS_PROXY: proxy.host,
+          AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/registry',
+          AWS_WEB_IDENTITY_TOKEN_FILE: identityFile,
+          AWS_ENDPOINT_URL_STS: 'https://sts.test',
+          NODE_EXTRA_CA_CERTS: certificate.certificatePath,
+        },
+      });
+      expect({ exitCode, stdout, stderr }).toMatchObject({ exitCode: 0 });
+      expect(new Set(proxy.passed.map(({ target }) => target))).toEqual(new Set(['sts.test:443']));
+    });
+
+    it('of a web identity are lacking when the proxy forbids that, and it is named', async () => {
+      const { rgw } = servers;
+      const store = await encrypted(rgw.endpoint);
+      const proxy = await startProxy({ names: {}, refusesWith: 403 });
+      const identityFile = path.join(folder.path, 'refused-identity');
+      writeFileSync(identityFile, 'who this is');
+      const location = `s3://${await createBucket(rgw)}?endpoint=https://${store.host.replace('127.0.0.1', 'localhost')}`;
+      const { exitCode, stderr } = await runRegtool(['migrate', source, location], {
+        env: {
+          HTTPS_PROXY: proxy.host,
+          AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/registry',
+          AWS_WEB_IDENTITY_TOKEN_FILE: identityFile,
+          AWS_ENDPOINT_URL_STS: 'https://sts.test',
+          NODE_EXTRA_CA_CERTS: certificate.certificatePath,
+        },
+      });
+      expect(inOneLine(stderr)).toContain(
+        `The proxy http://${proxy.host} that HTTPS_PROXY names does not let requests to sts.test:443 through (403)`,
+      );
+      expect(exitCode).toBe(5);
+    });
+
+    it.each(['', 'ManagedIdentityCredential'])(
+      'of a managed identity are asked for without it, with AZURE_TOKEN_CREDENTIALS=%s',
+      async (chain) => {
+        const [azurite, identity] = await Promise.all([
+          startAzurite({ tls: certificate }),
+          startManagedIdentity(),
+        ]);
+        stopping.push(azurite, identity);
+        const names = { [`${AZURE_HOST}:443`]: new URL(azurite.serviceUrl).host };
+        const proxy = await startProxy({ names });
+        vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+        const container = await createContainer(azurite);
+        vi.unstubAllEnvs();
+        const location = `azure://${container}?serviceurl=https://${AZURE_HOST}`;
+        const { exitCode, stdout, stderr } = await runRegtool(['doctor', location, '--write-probe'], {
+          env: {
+            ...identity.env,
+            AZURE_TOKEN_CREDENTIALS: chain,
+            // Without a scheme, which the identity's own reader of it does not understand.
+            HTTPS_PROXY: proxy.host,
+            HTTP_PROXY: proxy.host,
+            NODE_EXTRA_CA_CERTS: certificate.certificatePath,
+          },
+        });
+        expect({ exitCode, stdout, stderr }).toMatchObject({ exitCode: 0 });
+        expect(identity.tokensGiven()).toBeGreaterThan(0);
+        expect(new Set(proxy.passed.map(({ target }) => target))).toEqual(new Set([`${AZURE_HOST}:443`]));
+      },
+    );
   });
 });

@@ -1,17 +1,11 @@
-import type { TokenCredential } from '@azure/identity';
 import { DriverError } from '../errors.ts';
-import { namesProxy, proxyFor, type Proxy } from '../proxy.ts';
-import {
-  chooseAccess,
-  type AzureAccess,
-  type AzureCredentialOptions,
-  type AzureIdentity,
-} from './credentials.ts';
-import { azureError, type AzurePlace } from './errors.ts';
+import { proxyFor, type Proxy } from '../proxy.ts';
+import { chooseAccess, type AzureAccess, type AzureCredentialOptions } from './credentials.ts';
+import type { AzurePlace } from './errors.ts';
 import { openAzureHttp, type AzureAuthorization, type AzureHttp, type AzureTimeouts } from './http.ts';
+import { openIdentity } from './identity.ts';
 import { openSdk, type AzureSdk, type AzureSdkOptions } from './sdk.ts';
 import { openSharedKeySigner } from './shared-key.ts';
-import type { TokenClient } from './token-client.ts';
 import { openTokenSource } from './token.ts';
 
 export interface AzureConnection {
@@ -90,38 +84,10 @@ async function prepareCredential(
           { driver: 'azure', operation: 'open' },
         );
       }
-      const identity = await openIdentity(
-        credential.identity,
-        place,
-        await tokenClient(serviceUrl, timeouts),
-      );
+      const identity = await openIdentity(credential.identity, place, timeouts);
       const tokens = openTokenSource(identity);
       return { authorization: { kind: 'token', tokens }, identity: { credential: identity, tokens } };
     }
-  }
-}
-
-/** With which tokens are asked for where the environment names a proxy; the identity's own client goes by other rules. */
-async function tokenClient(serviceUrl: string, { connectMs }: AzureTimeouts): Promise<TokenClient> {
-  if (!namesProxy()) {
-    return {};
-  }
-  const { openTokenClient } = await import('./token-client.ts');
-  return openTokenClient(new URL(serviceUrl), connectMs);
-}
-
-async function openIdentity(
-  identity: AzureIdentity,
-  place: AzurePlace,
-  client: TokenClient,
-): Promise<TokenCredential> {
-  const { ClientSecretCredential, DefaultAzureCredential } = await import('@azure/identity');
-  try {
-    return identity.type === 'client_secret'
-      ? new ClientSecretCredential(identity.tenantId, identity.clientId, identity.secret, client)
-      : new DefaultAzureCredential(client);
-  } catch (error) {
-    throw Object.assign(azureError(error, place, { operation: 'open' }), { code: 'UNAUTHENTICATED' });
   }
 }
 

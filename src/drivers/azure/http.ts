@@ -88,7 +88,11 @@ export function openAzureHttp(options: AzureHttpOptions): AzureHttp {
   const { serviceUrl, container, authorization, connections, timeouts } = options;
   const { origin, pathname } = new URL(serviceUrl);
   const containerPath = `${pathname.replace(/\/$/u, '')}/${container}`;
-  const dispatcher = openDispatcher(origin, options.proxy, { connections, ...timeouts });
+  const dispatcher = openDispatcher(origin, options.proxy, {
+    connections,
+    connectMs: timeouts.connectMs,
+    idleMs: timeouts.idleMs,
+  });
   const sasToken = authorization.kind === 'sas' ? asQuery(authorization.sasToken) : '';
 
   async function send(request: AzureRequest, maxBytes: number): Promise<WholeAnswer> {

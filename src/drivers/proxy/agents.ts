@@ -11,8 +11,8 @@ export interface AgentSettings {
   /** At most, of each agent. */
   maxSockets: number;
   connectMs: number;
-  /** Accept any certificate of a store. */
-  skipVerify?: boolean | undefined;
+  /** Whether a store's certificate has to be trusted, whatever NODE_TLS_REJECT_UNAUTHORIZED says. Not that of a proxy. */
+  rejectUnauthorized?: boolean;
 }
 
 /** Node's own agents, for the clients of SDKs. */
@@ -26,12 +26,12 @@ export interface SdkAgents {
  * each host is looked at by itself, as the tokens for a store come from another; over http there is only the store.
  */
 export function openSdkAgents(storeUrl: URL, settings: AgentSettings): SdkAgents {
-  const { maxSockets, skipVerify } = settings;
+  const { maxSockets, connectMs, ...trust } = settings;
   const options = { keepAlive: true, maxSockets };
   const proxy = storeUrl.protocol === 'http:' ? proxyFor(storeUrl) : undefined;
   return {
     http: proxy === undefined ? new HttpAgent(options) : new ForwardingAgent(proxy, options),
-    https: new TunnellingAgent({ ...options, rejectUnauthorized: skipVerify !== true }, settings.connectMs),
+    https: new TunnellingAgent({ ...options, ...trust }, connectMs),
   };
 }
 

@@ -9,8 +9,8 @@ export interface DispatcherSettings {
   connectMs: number;
   /** Without a single byte while one is expected. */
   idleMs: number;
-  /** Accept any certificate of the store. A proxy's own is looked at all the same. */
-  skipVerify?: boolean | undefined;
+  /** Whether a store's certificate has to be trusted, whatever NODE_TLS_REJECT_UNAUTHORIZED says. Not that of a proxy. */
+  rejectUnauthorized?: boolean;
 }
 
 /**
@@ -23,10 +23,10 @@ export interface DispatcherSettings {
 export function openDispatcher(
   origin: string,
   proxy: Proxy | undefined,
-  { connections, connectMs, idleMs, skipVerify }: DispatcherSettings,
+  { connections, connectMs, idleMs, ...trust }: DispatcherSettings,
 ): Dispatcher {
   const settings = { connections, pipelining: 1, headersTimeout: idleMs, bodyTimeout: idleMs };
-  const connect = { timeout: connectMs, rejectUnauthorized: skipVerify !== true };
+  const connect = { timeout: connectMs, ...trust };
   if (proxy === undefined) {
     return new Pool(origin, { ...settings, connect });
   }

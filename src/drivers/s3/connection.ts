@@ -186,7 +186,7 @@ async function throughProxy(
   const agents = openSdkAgents(url, {
     maxSockets,
     connectMs: connectionTimeout,
-    skipVerify: options.skipVerify,
+    rejectUnauthorized: options.skipVerify !== true,
   });
   return {
     requestHandler: { connectionTimeout, socketTimeout, httpAgent: agents.http, httpsAgent: agents.https },

@@ -61,7 +61,7 @@ export function openS3Http(connection: S3Connection, options: S3Options): S3Http
     connections: options.connections ?? 64,
     connectMs: options.timeouts?.connectMs ?? 10_000,
     idleMs: options.timeouts?.idleMs ?? 60_000,
-    skipVerify: options.skipVerify,
+    rejectUnauthorized: options.skipVerify !== true,
   });
 
   const sign = openSigner(signingRegion);
