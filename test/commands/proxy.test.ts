@@ -178,6 +178,38 @@ describeWithServers('a store behind a proxy', ['rgw', 'azurite', 'openssl'], (se
     });
   });
 
+  describe.each(['http', 'https'] as const)(
+    'that itself is reached over TLS, with a store over %s',
+    (scheme) => {
+      async function examine(
+        env: Record<string, string>,
+      ): Promise<{ ended: Ended; proxy: ForwardProxy; address: string }> {
+        const behind = await kinds.S3(servers, scheme);
+        const proxy = await startProxy({ names: behind.names, certificate });
+        const address = `https://${proxy.host.replace('127.0.0.1', 'localhost')}`;
+        const argv = ['doctor', behind.location, '--write-probe'];
+        const ended = await run(argv, behind, { [variableOf[scheme]]: address, ...env });
+        return { ended, proxy, address };
+      }
+
+      it('lets everything through', async () => {
+        const { ended, proxy, address } = await examine({});
+        expect(ended).toMatchObject({ exitCode: 0 });
+        expect(inOneLine(ended.stdout)).toContain(`is reached through ${address}, as`);
+        expect(proxy.passed.length).toBeGreaterThan(0);
+      });
+
+      it('is not trusted with a certificate of nobody', async () => {
+        const { ended, proxy, address } = await examine({ NODE_EXTRA_CA_CERTS: '' });
+        expect(inOneLine(ended.stdout)).toContain(
+          `The certificate of the proxy ${address} that ${variableOf[scheme]}`,
+        );
+        expect(ended).toMatchObject({ exitCode: 5 });
+        expect(proxy.passed).toEqual([]);
+      });
+    },
+  );
+
   it.each(['S3', 'Azure'] as const)('on this machine is reached without it: %s', async (kind) => {
     const { rgw, azurite } = servers;
     const location =

@@ -19,6 +19,7 @@ describe('errors of Azure', () => {
     [403, 'KeyBasedAuthenticationNotPermitted', 'PERMISSION_DENIED', false, 'account keys'],
     [403, 'AccountIsDisabled', 'PERMISSION_DENIED', false, 'disabled'],
     [403, 'Unheard', 'PERMISSION_DENIED', false, '403 Unheard'],
+    [407, undefined, 'UNAVAILABLE', false, 'proxy'],
     [412, 'LeaseIdMissing', 'PERMISSION_DENIED', false, 'lease'],
     [409, 'BlobImmutableDueToPolicy', 'PERMISSION_DENIED', false, 'immutability'],
     [409, 'BlobArchived', 'UNSUPPORTED', false, 'archive tier'],

@@ -43,6 +43,7 @@ describe('refusalError', () => {
     [401, 'UNAUTHENTICATED'],
     [403, 'PERMISSION_DENIED'],
     [404, 'NOT_FOUND'],
+    [407, 'UNAVAILABLE'],
     [412, 'PRECONDITION_FAILED'],
     [429, 'RATE_LIMITED'],
     [500, 'UNAVAILABLE'],

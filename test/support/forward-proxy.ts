@@ -1,6 +1,8 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import https from 'node:https';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { type Certificate, readCertificate } from './tls-front.ts';
 
 /** What a proxy was asked for. */
 export interface Forwarded {
@@ -15,6 +17,8 @@ export interface ForwardProxyOptions {
   names: Readonly<Record<string, string>>;
   /** `user:password` that it wants; else it takes everybody. */
   credentials?: string;
+  /** Is itself spoken to over TLS. */
+  certificate?: Certificate;
   /** Refuses everything with this status. */
   refusesWith?: number;
 }
@@ -31,7 +35,7 @@ export interface ForwardProxy {
 
 /** An HTTP proxy as companies have it: tunnels by CONNECT, and forwards requests that name their whole address. */
 export async function startForwardProxy(options: ForwardProxyOptions): Promise<ForwardProxy> {
-  const { names, credentials, refusesWith } = options;
+  const { names, credentials, certificate, refusesWith } = options;
   const wanted = credentials === undefined ? undefined : `Basic ${btoa(credentials)}`;
   const passed: Forwarded[] = [];
   const tunnels = new Set<Duplex>();
@@ -100,7 +104,11 @@ export async function startForwardProxy(options: ForwardProxyOptions): Promise<F
     return [hostname, port];
   }
 
-  const server = http.createServer(forward).on('connect', tunnel);
+  const server =
+    certificate === undefined
+      ? http.createServer(forward)
+      : https.createServer(readCertificate(certificate), forward);
+  server.on('connect', tunnel);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     host: `127.0.0.1:${(server.address() as AddressInfo).port}`,

@@ -26,6 +26,11 @@ export function createCertificate(folder: string, names: readonly string[]): Cer
   return { certificatePath, keyPath };
 }
 
+/** As Node's servers take it. */
+export function readCertificate({ certificatePath, keyPath }: Certificate): { cert: Buffer; key: Buffer } {
+  return { cert: readFileSync(certificatePath), key: readFileSync(keyPath) };
+}
+
 export interface TlsFront {
   /** `127.0.0.1:PORT`. */
   host: string;
@@ -34,11 +39,7 @@ export interface TlsFront {
 
 /** An https server on 127.0.0.1. */
 export async function startTlsFront(certificate: Certificate, answer: RequestListener): Promise<TlsFront> {
-  const tls = {
-    cert: readFileSync(certificate.certificatePath),
-    key: readFileSync(certificate.keyPath),
-  };
-  const server = https.createServer(tls, answer);
+  const server = https.createServer(readCertificate(certificate), answer);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     host: `127.0.0.1:${(server.address() as AddressInfo).port}`,

@@ -1,10 +1,11 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent, type RequestOptions } from 'node:https';
-import { Socket } from 'node:net';
+import { isIP, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { HttpProxyAgent } from 'http-proxy-agent';
 import { proxyFor, type Proxy } from '../proxy.ts';
 import { proxyUnreachable } from './error.ts';
+import { withoutBrackets } from './exceptions.ts';
 import { openTunnel } from './tunnel.ts';
 
 export interface AgentSettings {
@@ -42,7 +43,9 @@ class ForwardingAgent extends HttpProxyAgent<string> {
   constructor(proxy: Proxy, options: { keepAlive: boolean; maxSockets: number }) {
     const headers: Record<string, string> =
       proxy.authorization === undefined ? {} : { 'Proxy-Authorization': proxy.authorization };
-    super(proxy.address, { ...options, headers });
+    const hostname = withoutBrackets(new URL(proxy.address).hostname);
+    // Of a proxy over TLS, whose certificate is for a name; the library would not say it.
+    super(proxy.address, { ...options, headers, ...(isIP(hostname) === 0 ? { servername: hostname } : {}) });
     this.#proxy = proxy;
   }
 

@@ -81,6 +81,7 @@ function localAddresses(): BlockList {
   return list;
 }
 
-function withoutBrackets(host: string): string {
+/** Of an IPv6 address in a URL. */
+export function withoutBrackets(host: string): string {
   return host.replace(/^\[(.*)\]$/, '$1');
 }

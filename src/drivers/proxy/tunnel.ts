@@ -2,6 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type { Socket } from 'node:net';
 import type { Proxy } from '../proxy.ts';
+import { withoutBrackets } from './exceptions.ts';
 import { proxyRefused, proxyTimedOut, proxyUnreachable } from './error.ts';
 
 /**
@@ -23,7 +24,7 @@ export function openTunnel(
   const authority = `${host}:${target.port}`;
   return new Promise((resolve, reject) => {
     const request = (protocol === 'https:' ? https : http).request({
-      hostname: hostname.replace(/^\[(.*)\]$/, '$1'),
+      hostname: withoutBrackets(hostname),
       port: port === '' ? undefined : Number(port),
       method: 'CONNECT',
       path: authority,
