@@ -127,6 +127,17 @@ test('a command that can no longer end is a bug, and not done', async () => {
   });
 });
 
+test('loading sets no flag of V8, for with one Node compiles its own modules again', async () => {
+  const script = `
+    const { cachedDataVersionTag } = require('node:v8');
+    const before = cachedDataVersionTag();
+    const { loadPart, parts } = require(${JSON.stringify(path.join(folder.path, 'bin/load-bundle.js'))});
+    Object.values(parts).forEach((part) => loadPart(part));
+    process.stdout.write(cachedDataVersionTag() === before ? 'same flags' : 'other flags');
+  `;
+  expect((await node('-e', script)).stdout).toBe('same flags');
+});
+
 function changeByte(file: string): void {
   const content = readFileSync(file);
   const middle = content.length >> 1;
