@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { sampleRegistry } from '../fixtures/sample-registry.ts';
-import { openAzure } from '../src/drivers/azure.ts';
 import { openFilesystem } from '../src/drivers/filesystem.ts';
 import { createContainer, describeWithServers } from './servers/index.ts';
 import { createTemporaryFolder } from './servers/process.ts';
+import { openContainer } from './support/own-stores.ts';
 import { pullableTags } from './support/pullable.ts';
 import { azureEnvironment, runRegtool } from './support/run-regtool.ts';
 
@@ -47,21 +47,13 @@ describeWithServers('what `npm pack` makes', ['azurite'], (servers) => {
     await registry.writeTo(await openFilesystem({ root: source }));
     const { azurite } = servers;
     const container = await createContainer(azurite);
-    const { accountName, accountKey, serviceUrl } = azurite;
-    const target = `azure://${container}?serviceurl=${serviceUrl}`;
+    const target = `azure://${container}?serviceurl=${azurite.serviceUrl}`;
     const options = { program, cwd: folder.path, env: azureEnvironment(azurite) };
     const migrated = await runRegtool(['migrate', source, target], options);
     expect(migrated).toMatchObject({ exitCode: 0 });
     const verified = await runRegtool(['verify', source, target, '--read-data'], options);
     expect(verified).toMatchObject({ exitCode: 0 });
-    const driver = await openAzure({
-      container,
-      root: '',
-      location: target,
-      serviceUrl,
-      accountName,
-      accountKey,
-    });
+    const driver = await openContainer(azurite, container);
     expect(await pullableTags(driver)).toHaveLength(registry.tags().length);
     await driver.close();
   });

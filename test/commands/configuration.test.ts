@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
-import { openS3 } from '../../src/drivers/s3.ts';
 import { createBucket, describeWithServers, type RgwAccess } from '../servers/index.ts';
+import { openBucket } from '../support/own-stores.ts';
 import { type Ended, runRegtool } from '../support/run-regtool.ts';
 
 let folder: string;
@@ -21,16 +21,7 @@ afterEach(async () => {
 describeWithServers('a configuration file as the location of a command', ['rgw'], (servers) => {
   async function filledBucket(rgw: RgwAccess): Promise<string> {
     const bucket = await createBucket(rgw);
-    const { accessKey: accessKeyId, secretKey: secretAccessKey, region, endpoint } = rgw;
-    const store = await openS3({
-      bucket,
-      root: '',
-      location: bucket,
-      accessKeyId,
-      secretAccessKey,
-      region,
-      endpoint,
-    });
+    const store = await openBucket(rgw, bucket);
     const registry = new RegistryBuilder();
     registry.push('group/app', 'v1', registry.image());
     await registry.writeTo(store);

@@ -6,10 +6,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
 import FixEmptyTags from '../../src/commands/fix-empty-tags.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
-import { openS3 } from '../../src/drivers/s3.ts';
 import { runClass, type ClassRun } from '../cli/run-class.ts';
 import { createBucket, describeWithServers, type RgwAccess } from '../servers/index.ts';
 import { inOneLine } from '../support/in-one-line.ts';
+import { openBucket } from '../support/own-stores.ts';
 
 const tags = 'docker/registry/v2/repositories/shop/web/_manifests/tags/';
 const gone = `${tags}gone/`;
@@ -124,15 +124,7 @@ async function fill(
   registry: RegistryBuilder,
 ): Promise<{ location: string; bucket: string }> {
   const bucket = await createBucket(rgw);
-  const driver = await openS3({
-    bucket,
-    root: '',
-    location: `s3://${bucket}`,
-    region: rgw.region,
-    endpoint: rgw.endpoint,
-    accessKeyId: rgw.accessKey,
-    secretAccessKey: rgw.secretKey,
-  });
+  const driver = await openBucket(rgw, bucket);
   await registry.writeTo(driver);
   await driver.close();
   stubCredentials(rgw);

@@ -7,7 +7,6 @@ import { blobKey, layerKey } from '../../fixtures/keys.ts';
 import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
-import { openS3 } from '../../src/drivers/s3.ts';
 import {
   createBucket,
   createRgwUser,
@@ -18,6 +17,7 @@ import {
 import { createTemporaryFolder } from '../servers/process.ts';
 import { inOneLine } from '../support/in-one-line.ts';
 import { runMigrate } from '../support/migrating.ts';
+import { openBucket } from '../support/own-stores.ts';
 import { runRegtool, s3Environment } from '../support/run-regtool.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -94,16 +94,7 @@ describeWithServers('an S3 user with no more rights than docs/security.md names'
   }
 
   function openOwned(bucket: string): Promise<Driver> {
-    const { endpoint, region, accessKey, secretKey } = servers.rgw;
-    return openS3({
-      bucket,
-      root: '',
-      location: `s3://${bucket}`,
-      endpoint,
-      region,
-      accessKeyId: accessKey,
-      secretAccessKey: secretKey,
-    });
+    return openBucket(servers.rgw, bucket);
   }
 
   const asUser = (): Record<string, string> => s3Environment({ ...servers.rgw, ...user });

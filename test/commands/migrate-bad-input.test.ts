@@ -15,10 +15,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { sampleRegistry } from '../../fixtures/sample-registry.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
-import { openS3 } from '../../src/drivers/s3.ts';
 import { createBucket, createContainer, describeWithServers, uniqueName } from '../servers/index.ts';
 import { findFreePort } from '../servers/ports.ts';
 import { createTemporaryFolder } from '../servers/process.ts';
+import { openBucket } from '../support/own-stores.ts';
 import {
   azureEnvironment,
   type Ended,
@@ -315,10 +315,9 @@ describeWithServers('S3 refuses', ['rgw'], (servers) => {
 
   test.concurrent('and a file system a key that it cannot hold, and the rest is copied', async () => {
     const bucket = await createBucket(servers.rgw);
-    const { accessKey: accessKeyId, secretKey: secretAccessKey, endpoint, region } = servers.rgw;
-    const root = '';
+    const { endpoint } = servers.rgw;
     const location = `s3://${bucket}`;
-    const s3 = await openS3({ bucket, root, location, endpoint, region, accessKeyId, secretAccessKey });
+    const s3 = await openBucket(servers.rgw, bucket);
     await registry.writeTo(s3);
     await Promise.all(['a//b', 'fine/file'].map((key) => s3.write(key, Buffer.from('foreign'))));
     await s3.close();

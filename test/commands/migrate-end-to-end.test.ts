@@ -3,8 +3,6 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Driver } from '../../src/drivers/driver.ts';
-import { openAzure } from '../../src/drivers/azure.ts';
-import { openS3 } from '../../src/drivers/s3.ts';
 import {
   createBucket,
   createContainer,
@@ -13,6 +11,7 @@ import {
   type DockerRegistryOptions,
 } from '../servers/index.ts';
 import { createTemporaryFolder } from '../servers/process.ts';
+import { openBucket, openContainer } from '../support/own-stores.ts';
 import { brokenTags, pullableTags } from '../support/pullable.ts';
 import {
   azureEnvironment,
@@ -51,7 +50,7 @@ describeWithServers('migrate, from and to real registries', needs, (servers) => 
     const bucket = await createBucket(servers.rgw);
     const target = s3Location(bucket);
     const env = s3Environment(servers.rgw);
-    const store = await openBucket(bucket);
+    const store = await openBucket(servers.rgw, bucket);
     const tags = new Map(seed.tags);
 
     const dryRun = await runRegtool(['migrate', source, target, '--dry-run'], { env });
@@ -106,7 +105,7 @@ describeWithServers('migrate, from and to real registries', needs, (servers) => 
     expect(await withRegistry(belowStorage, (copy) => pullAll(copy, few(seed).keys()))).toEqual(few(seed));
     const besideStorage = { s3: registryParameters(otherBucket) };
     expect(await withRegistry(besideStorage, (copy) => pullAll(copy, few(seed).keys()))).toEqual(few(seed));
-    const store = await openContainer(container);
+    const store = await openContainer(servers.azurite, container);
     expect(await pullableTags(store)).toEqual(
       [...seed.tags]
         .filter(([reference]) => reference.startsWith('library/app:'))
@@ -127,7 +126,7 @@ describeWithServers('migrate, from and to real registries', needs, (servers) => 
     const env = azureEnvironment(servers.azurite);
     expectDone(await runRegtool(['migrate', seeded, target], { env }));
     expectDone(await runRegtool(['migrate', target, returned], { env }));
-    const store = await openContainer(container);
+    const store = await openContainer(servers.azurite, container);
     const unwanted = (await keysOf(store)).filter(
       (key) => !key.startsWith('some root/docker/registry/v2/') || key.includes('_uploads'),
     );
@@ -141,7 +140,7 @@ describeWithServers('migrate, from and to real registries', needs, (servers) => 
 
   test('interrupted runs leave no broken tag and no unfinished upload, and a rerun completes them', async () => {
     const bucket = await createBucket(servers.rgw);
-    const store = await openBucket(bucket);
+    const store = await openBucket(servers.rgw, bucket);
     const isPart = (method: string, request: string) => method === 'PUT' && request.includes('partNumber=2&');
     const isTag = (method: string, request: string) => method === 'PUT' && request.endsWith('/current/link');
 
@@ -225,31 +224,6 @@ describeWithServers('migrate, from and to real registries', needs, (servers) => 
       secretkey: secretKey,
       ...(rootdirectory === undefined ? {} : { rootdirectory }),
     };
-  }
-
-  function openBucket(bucket: string): Promise<Driver> {
-    const { accessKey: accessKeyId, secretKey: secretAccessKey, endpoint, region } = servers.rgw;
-    return openS3({
-      bucket,
-      root: '',
-      location: `s3://${bucket}`,
-      endpoint,
-      region,
-      accessKeyId,
-      secretAccessKey,
-    });
-  }
-
-  function openContainer(container: string): Promise<Driver> {
-    const { accountName, accountKey, serviceUrl } = servers.azurite;
-    return openAzure({
-      container,
-      root: '',
-      location: `azure://${container}`,
-      accountName,
-      accountKey,
-      serviceUrl,
-    });
   }
 });
 

@@ -4,10 +4,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
 import Usage from '../../src/commands/usage.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
-import { openS3 } from '../../src/drivers/s3.ts';
 import { runClass } from '../cli/run-class.ts';
 import { createBucket, describeWithServers } from '../servers/index.ts';
 import { createTemporaryFolder } from '../servers/process.ts';
+import { openBucket } from '../support/own-stores.ts';
 
 const MIB = 1024 * 1024;
 
@@ -121,15 +121,7 @@ describeWithServers('regtool usage of a bucket', ['rgw'], (servers) => {
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', secretKey);
     const bucket = await createBucket(servers.rgw);
     const location = `s3://${bucket}?region=${region}&endpoint=${encodeURIComponent(endpoint)}&pathstyle=true`;
-    const driver = await openS3({
-      bucket,
-      root: '',
-      location,
-      region,
-      endpoint,
-      accessKeyId: accessKey,
-      secretAccessKey: secretKey,
-    });
+    const driver = await openBucket(servers.rgw, bucket);
     await shop().writeTo(driver);
     await driver.close();
     const { exitCode, json } = await run(location, '--json');

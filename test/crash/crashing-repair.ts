@@ -3,10 +3,8 @@ import path from 'node:path';
 import { expect } from 'vitest';
 import { Random } from '../../fixtures/random-registry.ts';
 import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
-import { openAzure } from '../../src/drivers/azure.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
-import { openS3 } from '../../src/drivers/s3.ts';
 import {
   blobKey,
   currentKey,
@@ -19,6 +17,7 @@ import {
 } from '../operations/check/fixtures.ts';
 import { createBucket, createContainer, type SharedServers } from '../servers/index.ts';
 import { type KillingProxy, type KillMoment, startKillingProxy } from '../support/killing-proxy.ts';
+import { openBucket, openContainer } from '../support/own-stores.ts';
 import { pullableTags } from '../support/pullable.ts';
 import { azureEnvironment, runRegtool, s3Environment, startRegtool } from '../support/run-regtool.ts';
 import { contentOfDriver, encode, endedByKill, moments, preload, scratch, Writable } from './crashing.ts';
@@ -178,31 +177,14 @@ export async function openFolderStore(folder: string): Promise<ChangedStore & { 
 
 export async function openBucketStore({ rgw }: SharedServers): Promise<ChangedStore> {
   const bucket = await createBucket(rgw);
-  const { endpoint, region, accessKey, secretKey } = rgw;
-  const driver = await openS3({
-    bucket,
-    root: '',
-    location: `s3://${bucket}`,
-    endpoint,
-    region,
-    accessKeyId: accessKey,
-    secretAccessKey: secretKey,
-  });
-  return behindProxy(driver, endpoint, s3Environment(rgw), (at) => `s3://${bucket}?endpoint=${at}`);
+  const driver = await openBucket(rgw, bucket);
+  return behindProxy(driver, rgw.endpoint, s3Environment(rgw), (at) => `s3://${bucket}?endpoint=${at}`);
 }
 
 export async function openContainerStore({ azurite }: SharedServers): Promise<ChangedStore> {
   const container = await createContainer(azurite);
-  const { accountName, accountKey, serviceUrl } = azurite;
-  const service = new URL(serviceUrl);
-  const driver = await openAzure({
-    container,
-    root: '',
-    location: `azure://${container}`,
-    accountName,
-    accountKey,
-    serviceUrl,
-  });
+  const service = new URL(azurite.serviceUrl);
+  const driver = await openContainer(azurite, container);
   return behindProxy(
     driver,
     service.origin,

@@ -5,15 +5,14 @@ import { ContainerClient, StorageSharedKeyCredential } from '@azure/storage-blob
 import { expect } from 'vitest';
 import { Random } from '../../fixtures/random-registry.ts';
 import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
-import { openAzure } from '../../src/drivers/azure.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
-import { openS3 } from '../../src/drivers/s3.ts';
 import { createBucket, createContainer, type SharedServers, startDockerRegistry } from '../servers/index.ts';
 import type { RegistryStorage } from '../servers/docker-registry.ts';
 import { type KillMoment, type KillPoint, startKillingProxy } from '../support/killing-proxy.ts';
 import { deleteAnything, runMigrate } from '../support/migrating.ts';
 import { createTemporaryFolder } from '../servers/process.ts';
+import { openBucket, openContainer } from '../support/own-stores.ts';
 import { brokenTags, pullableTags } from '../support/pullable.ts';
 import { azureEnvironment, s3Environment, startRegtool } from '../support/run-regtool.ts';
 import { StrictPuller } from '../support/strict-puller.ts';
@@ -195,15 +194,7 @@ export async function openFilesystemTarget(folder: string): Promise<CrashTarget>
 export async function openS3Target({ rgw }: SharedServers): Promise<CrashTarget> {
   const bucket = await createBucket(rgw);
   const { endpoint, region, accessKey, secretKey } = rgw;
-  const driver = await openS3({
-    bucket,
-    root: '',
-    location: `s3://${bucket}`,
-    endpoint,
-    region,
-    accessKeyId: accessKey,
-    secretAccessKey: secretKey,
-  });
+  const driver = await openBucket(rgw, bucket);
   return {
     driver,
     runKilled: (source, at, moment) =>
@@ -223,16 +214,8 @@ export async function openS3Target({ rgw }: SharedServers): Promise<CrashTarget>
 
 export async function openAzureTarget({ azurite }: SharedServers): Promise<CrashTarget> {
   const container = await createContainer(azurite);
-  const { accountName, accountKey, serviceUrl } = azurite;
-  const service = new URL(serviceUrl);
-  const driver = await openAzure({
-    container,
-    root: '',
-    location: `azure://${container}`,
-    accountName,
-    accountKey,
-    serviceUrl,
-  });
+  const service = new URL(azurite.serviceUrl);
+  const driver = await openContainer(azurite, container);
   return {
     driver,
     runKilled: (source, at, moment) =>
@@ -270,16 +253,7 @@ async function uncommittedBlobs(
 export async function openRerootedTarget({ rgw }: SharedServers): Promise<CrashTarget> {
   const bucket = await createBucket(rgw);
   const { endpoint, region, accessKey, secretKey } = rgw;
-  const openAt = (root: string): Promise<Driver> =>
-    openS3({
-      bucket,
-      root,
-      location: `s3://${bucket}/${root}`,
-      endpoint,
-      region,
-      accessKeyId: accessKey,
-      secretAccessKey: secretKey,
-    });
+  const openAt = (root: string): Promise<Driver> => openBucket(rgw, bucket, { root });
   const driver = await openAt('new/');
   const source = await openAt('old/');
   return {

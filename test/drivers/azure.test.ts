@@ -16,6 +16,7 @@ import { openAzure, type AzureOptions } from '../../src/drivers/azure.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { isDriverError } from '../../src/drivers/errors.ts';
 import { createContainer, describeWithServers, type AzuriteAccess } from '../servers/index.ts';
+import { openContainer } from '../support/own-stores.ts';
 import { describeDriver, listAll, readAll } from './contract.ts';
 
 const small = { partSizeBytes: 64 * 1024, singlePutMaxBytes: 128 * 1024 };
@@ -281,8 +282,7 @@ describeWithServers('azure', ['azurite'], (servers) => {
 });
 
 async function open(azurite: AzuriteAccess, options: Partial<AzureOptions> = {}): Promise<Driver> {
-  const container = options.container ?? (await createContainer(azurite));
-  return openAzure({ root: '', location: `azure://${container}`, ...azurite, ...options, container });
+  return openContainer(azurite, options.container ?? (await createContainer(azurite)), options);
 }
 
 function clientOf(

@@ -6,7 +6,6 @@ import type * as S3Sdk from '@aws-sdk/client-s3';
 import { openAzure } from '../../src/drivers/azure.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
-import { openS3 } from '../../src/drivers/s3.ts';
 import { withLimits } from '../../src/drivers/with-limits.ts';
 import { withRetry } from '../../src/drivers/with-retry.ts';
 import {
@@ -16,6 +15,7 @@ import {
   describeWithServers,
   type RgwAccess,
 } from '../servers/index.ts';
+import { openBucket, openContainer } from '../support/own-stores.ts';
 
 const samplePrefix = 'docker/registry/v2/blobs/';
 const scratchPrefix = 'regtool-probe-test/';
@@ -31,7 +31,7 @@ afterEach(async () => {
 
 describeWithServers('what a Ceph RGW bucket tells', ['rgw'], (servers) => {
   test('reads settings and writes nothing', async () => {
-    const { driver } = await openBucket(servers.rgw);
+    const { driver } = await newBucket(servers.rgw);
     const probe = await driver.probe?.({ samplePrefix });
     expect(probe).toMatchObject({
       credentials: { value: 'the configuration file' },
@@ -45,7 +45,7 @@ describeWithServers('what a Ceph RGW bucket tells', ['rgw'], (servers) => {
   });
 
   test('lists as ListObjectsV2 does, as far as there are objects to tell', async () => {
-    const { driver } = await openBucket(servers.rgw, 'some/root/');
+    const { driver } = await newBucket(servers.rgw, 'some/root/');
     const speaks = 'ListObjectsV2';
     expect((await driver.probe?.({ samplePrefix }))?.lists).toEqual({
       value: { speaks, continues: undefined, encodesKeys: true, groups: undefined, ascends: undefined },
@@ -59,14 +59,14 @@ describeWithServers('what a Ceph RGW bucket tells', ['rgw'], (servers) => {
   });
 
   test('its clock is that of this machine, on which it runs', async () => {
-    const { driver } = await openBucket(servers.rgw);
+    const { driver } = await newBucket(servers.rgw);
     const probe = await driver.probe?.({ samplePrefix });
     const clock = probe?.clockAheadMs;
     expect(clock !== undefined && 'value' in clock && Math.abs(clock.value) < 10_000).toBe(true);
   });
 
   test('refuses a wrong payload hash, ignores a wrong checksum, honours If-None-Match and writes in parts', async () => {
-    const { driver } = await openBucket(servers.rgw, 'some/root/');
+    const { driver } = await newBucket(servers.rgw, 'some/root/');
     const probe = await driver.probe?.({ samplePrefix, scratchPrefix });
     // RGW 16.2, as facts of the test servers have it: x-amz-checksum-* is ignored in silence.
     expect(probe?.writes).toEqual({
@@ -95,7 +95,7 @@ describeWithServers('what a Ceph RGW bucket tells', ['rgw'], (servers) => {
   });
 
   test('tells of lifecycle rules and versions that somebody set', async () => {
-    const { driver, bucket } = await openBucket(servers.rgw);
+    const { driver, bucket } = await newBucket(servers.rgw);
     await withClient(servers.rgw, async (sdk, client) => {
       const LifecycleConfiguration: S3Sdk.BucketLifecycleConfiguration = {
         Rules: [
@@ -120,7 +120,7 @@ describeWithServers('what a Ceph RGW bucket tells', ['rgw'], (servers) => {
 
   test('a user who may only read is told which rights the rest takes', async () => {
     const reader = await createRgwUser();
-    const { driver, bucket } = await openBucket(servers.rgw);
+    const { driver, bucket } = await newBucket(servers.rgw);
     await driver.write(`${samplePrefix}a`, Buffer.from('a'));
     await withClient(servers.rgw, async (sdk, client) => {
       const Policy = JSON.stringify({
@@ -146,7 +146,7 @@ describeWithServers('what a Ceph RGW bucket tells', ['rgw'], (servers) => {
   });
 
   test('an interruption goes up', async () => {
-    const { driver } = await openBucket(servers.rgw);
+    const { driver } = await newBucket(servers.rgw);
     const signal = AbortSignal.abort();
     await expect(driver.probe?.({ samplePrefix, scratchPrefix, signal })).rejects.toMatchObject({
       code: 'ABORTED',
@@ -154,22 +154,20 @@ describeWithServers('what a Ceph RGW bucket tells', ['rgw'], (servers) => {
   });
 
   test('the wrappers pass it on', async () => {
-    const { driver } = await openBucket(servers.rgw);
+    const { driver } = await newBucket(servers.rgw);
     const wrapped = withRetry(withLimits(driver, { maxRequestsPerSecond: 1000 }));
     expect(await wrapped.probe?.({ samplePrefix })).toMatchObject({ archived: { value: { looked: 0 } } });
   });
 });
 
 describeWithServers('what an Azurite container tells', ['azurite'], (servers) => {
-  const openContainer = async (): Promise<Driver> => {
-    const { accountName, accountKey, serviceUrl } = servers.azurite;
-    const container = await createContainer(servers.azurite);
-    const location = `azure://${container}`;
-    return remember(await openAzure({ container, root: '/', location, accountName, accountKey, serviceUrl }));
+  const newContainer = async (): Promise<Driver> => {
+    const { azurite } = servers;
+    return remember(await openContainer(azurite, await createContainer(azurite), { root: '/' }));
   };
 
   test('reads settings and writes nothing', async () => {
-    const driver = await openContainer();
+    const driver = await newContainer();
     const probe = await driver.probe?.({ samplePrefix });
     expect(probe).toMatchObject({
       credentials: { value: 'an account key' },
@@ -182,7 +180,7 @@ describeWithServers('what an Azurite container tells', ['azurite'], (servers) =>
   });
 
   test('refuses a wrong MD5, honours If-None-Match and writes in blocks', async () => {
-    const driver = await openContainer();
+    const driver = await newContainer();
     const probe = await driver.probe?.({ samplePrefix, scratchPrefix });
     expect(probe?.writes).toEqual({
       refusesWrongChecksum: { value: true },
@@ -204,7 +202,7 @@ describeWithServers('what an Azurite container tells', ['azurite'], (servers) =>
       serviceUrl,
       new sdk.StorageSharedKeyCredential(accountName, accountKey),
     );
-    const driver = await openContainer();
+    const driver = await newContainer();
     await service.setProperties({ deleteRetentionPolicy: { enabled: true, days: 7 } });
     try {
       expect((await driver.probe?.({ samplePrefix }))?.keepsDeletedDays).toEqual({ value: 7 });
@@ -274,15 +272,13 @@ describe('what a folder tells', () => {
   });
 });
 
-async function openBucket(rgw: RgwAccess, root = ''): Promise<{ driver: Driver; bucket: string }> {
+async function newBucket(rgw: RgwAccess, root = ''): Promise<{ driver: Driver; bucket: string }> {
   const bucket = await createBucket(rgw);
   return { driver: await open(rgw, bucket, root), bucket };
 }
 
 async function open(rgw: RgwAccess, bucket: string, root = ''): Promise<Driver> {
-  const { endpoint, region, accessKey: accessKeyId, secretKey: secretAccessKey } = rgw;
-  const location = `s3://${bucket}`;
-  return remember(await openS3({ bucket, root, location, endpoint, region, accessKeyId, secretAccessKey }));
+  return remember(await openBucket(rgw, bucket, { root }));
 }
 
 function remember(driver: Driver): Driver {

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ContentDigest, Driver, PendingUpload } from '../../src/drivers/driver.ts';
 import { DriverError } from '../../src/drivers/errors.ts';
-import { openS3, type S3Options } from '../../src/drivers/s3.ts';
+import type { S3Options } from '../../src/drivers/s3.ts';
 import {
   createBucket,
   createRgwUser,
@@ -10,22 +10,13 @@ import {
   uniqueName,
   type RgwAccess,
 } from '../servers/index.ts';
+import { openBucket } from '../support/own-stores.ts';
 import { describeDriver, listAll, readAll } from './contract.ts';
 
 const MIB = 1024 * 1024;
 
-async function openBucket(rgw: RgwAccess, options: Partial<S3Options> = {}): Promise<Driver> {
-  const bucket = options.bucket ?? (await createBucket(rgw));
-  return openS3({
-    bucket,
-    root: '',
-    location: `s3://${bucket}`,
-    region: rgw.region,
-    endpoint: rgw.endpoint,
-    accessKeyId: rgw.accessKey,
-    secretAccessKey: rgw.secretKey,
-    ...options,
-  });
+async function newBucket(rgw: RgwAccess, options: Partial<S3Options> = {}): Promise<Driver> {
+  return openBucket(rgw, options.bucket ?? (await createBucket(rgw)), options);
 }
 
 const sha256 = (content: Uint8Array): ContentDigest => ({
@@ -67,13 +58,13 @@ describeWithServers('S3 driver on Ceph RGW', ['rgw'], (servers) => {
   describeDriver('s3, one PUT for each object', {
     largeBytes: 3 * MIB,
     manyObjects: 1100,
-    open: async () => ({ driver: await openBucket(servers.rgw), dispose: async () => {} }),
+    open: async () => ({ driver: await newBucket(servers.rgw), dispose: async () => {} }),
   });
 
   describeDriver('s3, below a root, large objects in parts', {
     largeBytes: 12 * MIB,
     open: async () => ({
-      driver: await openBucket(servers.rgw, {
+      driver: await newBucket(servers.rgw, {
         root: 'some/prefix/',
         singlePutMaxBytes: 2 * MIB,
         partSizeBytes: 5 * MIB,
@@ -85,7 +76,7 @@ describeWithServers('S3 driver on Ceph RGW', ['rgw'], (servers) => {
   describe('keys', () => {
     let driver: Driver;
     beforeAll(async () => {
-      driver = await openBucket(servers.rgw);
+      driver = await newBucket(servers.rgw);
     });
 
     it.each([
@@ -110,7 +101,7 @@ describeWithServers('S3 driver on Ceph RGW', ['rgw'], (servers) => {
 
     it('below a root are apart from those beside it', async () => {
       const bucket = driver.identity.container;
-      const below = await openBucket(servers.rgw, { bucket, root: 'root/' });
+      const below = await newBucket(servers.rgw, { bucket, root: 'root/' });
       await driver.write('rootless', randomBytes(1));
       await driver.write('root/in', randomBytes(1));
       expect((await listAll(below)).map((object) => object.key)).toEqual(['in']);
@@ -121,7 +112,7 @@ describeWithServers('S3 driver on Ceph RGW', ['rgw'], (servers) => {
 
   describe('refusals', () => {
     it('names a bucket that does not exist, whatever is asked of it', async () => {
-      const driver = await openBucket(servers.rgw, { bucket: uniqueName('absent') });
+      const driver = await newBucket(servers.rgw, { bucket: uniqueName('absent') });
       const asked = [
         listAll(driver),
         driver.listFolder(''),
@@ -141,7 +132,7 @@ describeWithServers('S3 driver on Ceph RGW', ['rgw'], (servers) => {
       ['an unknown access key', { accessKeyId: 'UNKNOWNKEY' }, 'does not know the access key'],
       ['a wrong secret key', { secretAccessKey: 'wrong-secret' }, 'the secret key is wrong'],
     ])('tells %s', async (_, options, sentence) => {
-      const driver = await openBucket(servers.rgw, options);
+      const driver = await newBucket(servers.rgw, options);
       const asked = [
         listAll(driver),
         driver.stat('x'),
@@ -160,7 +151,7 @@ describeWithServers('S3 driver on Ceph RGW', ['rgw'], (servers) => {
     it('tells credentials that may not enter the bucket', async () => {
       const bucket = await createBucket(servers.rgw);
       const { accessKey, secretKey } = await createRgwUser();
-      const driver = await openBucket(servers.rgw, {
+      const driver = await newBucket(servers.rgw, {
         bucket,
         accessKeyId: accessKey,
         secretAccessKey: secretKey,
@@ -172,7 +163,7 @@ describeWithServers('S3 driver on Ceph RGW', ['rgw'], (servers) => {
   });
 
   it('leaves a streamed body to the store, which refuses another one than its digest says', async () => {
-    const driver = await openBucket(servers.rgw, { trustStoreChecksum: true });
+    const driver = await newBucket(servers.rgw, { trustStoreChecksum: true });
     const content = randomBytes(2 * MIB);
     const expectedDigest = sha256(randomBytes(1));
     const failure = await failureOf(driver.write('x', streamOf(content), { expectedDigest }));
@@ -183,7 +174,7 @@ describeWithServers('S3 driver on Ceph RGW', ['rgw'], (servers) => {
   });
 
   it('takes the MD5 from the ETag only of what was put whole', async () => {
-    const driver = await openBucket(servers.rgw, { singlePutMaxBytes: MIB, partSizeBytes: 5 * MIB });
+    const driver = await newBucket(servers.rgw, { singlePutMaxBytes: MIB, partSizeBytes: 5 * MIB });
     const small = randomBytes(71);
     await driver.write('small', small);
     await driver.write('parts', streamOf(randomBytes(6 * MIB)));
@@ -199,7 +190,7 @@ describeWithServers('S3 driver on Ceph RGW', ['rgw'], (servers) => {
   describe('a multipart upload', () => {
     let driver: Driver;
     beforeAll(async () => {
-      driver = await openBucket(servers.rgw, { singlePutMaxBytes: MIB, partSizeBytes: 5 * MIB });
+      driver = await newBucket(servers.rgw, { singlePutMaxBytes: MIB, partSizeBytes: 5 * MIB });
     });
 
     it('that is interrupted after its first parts is aborted', async () => {
@@ -244,7 +235,7 @@ describeWithServers('S3 driver on Ceph RGW', ['rgw'], (servers) => {
 
     it('of somebody else is listed with its age and can be aborted, twice even', async () => {
       const { bucket, listed } = await begunUpload(servers.rgw, 'odd key+%41&é/x');
-      const other = await openBucket(servers.rgw, { bucket });
+      const other = await newBucket(servers.rgw, { bucket });
       const uploads = await uploadsOf(other, 'odd key+');
       expect(uploads.map(({ key, uploadId }) => [key, uploadId])).toEqual([listed]);
       expect(Math.abs((uploads[0]?.startedAtMs ?? 0) - Date.now())).toBeLessThan(3_600_000);
@@ -257,8 +248,8 @@ describeWithServers('S3 driver on Ceph RGW', ['rgw'], (servers) => {
 
   describe('a copy in parts', () => {
     it('has the same content, from another bucket and root', async () => {
-      const source = await openBucket(servers.rgw, { root: 'from here/' });
-      const target = await openBucket(servers.rgw, {
+      const source = await newBucket(servers.rgw, { root: 'from here/' });
+      const target = await newBucket(servers.rgw, {
         root: 'to/',
         copyMaxBytes: MIB,
         copyPartBytes: 5 * MIB,
@@ -282,7 +273,7 @@ describeWithServers('S3 driver on Ceph RGW', ['rgw'], (servers) => {
     const warnings: Error[] = [];
     const onWarning = (warning: Error) => warnings.push(warning);
     process.on('warning', onWarning);
-    const driver = await openBucket(servers.rgw);
+    const driver = await newBucket(servers.rgw);
     const { signal } = new AbortController();
     await Promise.all(
       Array.from({ length: 50 }, (_, index) => driver.write(`k${index}`, randomBytes(9), { signal })),

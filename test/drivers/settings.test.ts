@@ -1,10 +1,8 @@
 import { PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
-import { openAzure } from '../../src/drivers/azure.ts';
 import type { Driver, StoreSettings } from '../../src/drivers/driver.ts';
 import { DriverError } from '../../src/drivers/errors.ts';
 import { openMemory } from '../../src/drivers/memory.ts';
-import { openS3 } from '../../src/drivers/s3.ts';
 import { withLimits } from '../../src/drivers/with-limits.ts';
 import { withRetry } from '../../src/drivers/with-retry.ts';
 import {
@@ -14,17 +12,10 @@ import {
   describeWithServers,
   type RgwAccess,
 } from '../servers/index.ts';
+import { openBucket, openContainer } from '../support/own-stores.ts';
 
 async function settingsOf(rgw: RgwAccess, bucket: string): Promise<StoreSettings | undefined> {
-  const driver = await openS3({
-    bucket,
-    root: '',
-    location: `s3://${bucket}`,
-    region: rgw.region,
-    endpoint: rgw.endpoint,
-    accessKeyId: rgw.accessKey,
-    secretAccessKey: rgw.secretKey,
-  });
+  const driver = await openBucket(rgw, bucket);
   try {
     return await driver.describe?.();
   } finally {
@@ -72,14 +63,7 @@ describeWithServers('the settings of a storage account', ['azurite'], (servers) 
   it('tell whether it has a hierarchical namespace', async () => {
     const { azurite } = servers;
     const container = await createContainer(azurite);
-    const driver = await openAzure({
-      container,
-      root: '',
-      location: `azure://${container}`,
-      accountName: azurite.accountName,
-      accountKey: azurite.accountKey,
-      serviceUrl: azurite.serviceUrl,
-    });
+    const driver = await openContainer(azurite, container);
     expect((await driver.describe?.())?.hierarchicalNamespace).toBeFalsy();
     await driver.close();
   });

@@ -4,11 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
-import { openS3 } from '../../src/drivers/s3.ts';
 import { SafetyRefusal } from '../../src/operations/errors.ts';
 import { createBucket, type SharedServers, startDockerRegistry } from '../servers/index.ts';
 import { createTemporaryFolder } from '../servers/process.ts';
 import { deleteAnything, runMigrate } from '../support/migrating.ts';
+import { openBucket } from '../support/own-stores.ts';
 import { brokenTags, brokenTagsMeanwhile, pullableTags } from '../support/pullable.ts';
 import { PushingClient } from '../support/pushing-client.ts';
 import { SkopeoClient } from '../support/skopeo-client.ts';
@@ -53,15 +53,7 @@ export async function migrateLive({ rgw }: SharedServers, run: LiveRun): Promise
   ];
   const bucket = await createBucket(rgw);
   const { endpoint, region, accessKey, secretKey } = rgw;
-  const target = await openS3({
-    bucket,
-    root: '',
-    location: `s3://${bucket}`,
-    endpoint,
-    region,
-    accessKeyId: accessKey,
-    secretAccessKey: secretKey,
-  });
+  const target = await openBucket(rgw, bucket);
   const outcome: LiveOutcome = { passes: 0, looks: 0, actions: 0, tags: 0 };
   try {
     // There has to be a registry before there can be a first pass.

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
-import { openS3 } from '../../src/drivers/s3.ts';
 import { fixEmptyTags, type MarkerRecord } from '../../src/operations/fix-empty-tags.ts';
 import { createBucket, describeWithServers } from '../servers/index.ts';
 import { startDockerRegistry } from '../servers/docker-registry.ts';
+import { openBucket } from '../support/own-stores.ts';
 import { canPull } from '../support/seed.ts';
 
 const repositories = 'docker/registry/v2/repositories/';
@@ -65,15 +65,7 @@ describeWithServers(
     beforeAll(async () => {
       const { rgw } = servers;
       const bucket = await createBucket(rgw);
-      driver = await openS3({
-        bucket,
-        root: '',
-        location: `s3://${bucket}`,
-        region: rgw.region,
-        endpoint: rgw.endpoint,
-        accessKeyId: rgw.accessKey,
-        secretAccessKey: rgw.secretKey,
-      });
+      driver = await openBucket(rgw, bucket);
       storage = {
         s3: {
           bucket,

@@ -7,11 +7,11 @@ import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
 import { openMemory } from '../../src/drivers/memory.ts';
-import { openS3 } from '../../src/drivers/s3.ts';
 import { contentOfDriver, encode } from '../crash/crashing.ts';
 import { describeWithServers } from '../servers/index.ts';
 import { createTemporaryFolder } from '../servers/process.ts';
 import { deleteAnything, memoryOf, runMigrate } from '../support/migrating.ts';
+import { openBucket } from '../support/own-stores.ts';
 import { brokenTags, pullableTags } from '../support/pullable.ts';
 
 const folder = createTemporaryFolder('regtool-hostile-stores');
@@ -124,15 +124,7 @@ describeWithServers('a bucket that keeps versions', ['rgw'], (servers) => {
       await client.send(
         new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration: { Status: 'Enabled' } }),
       );
-      const driver = await openS3({
-        bucket,
-        root: '',
-        location: `s3://${bucket}`,
-        endpoint,
-        region,
-        accessKeyId: accessKey,
-        secretAccessKey: secretKey,
-      });
+      const driver = await openBucket(servers.rgw, bucket);
       const { registry, image } = twoImages();
       const whole = new Map(registry.objects);
       registry.deleteManifest('a', image.digest);

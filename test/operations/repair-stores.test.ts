@@ -1,10 +1,8 @@
 import { CreateMultipartUploadCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Random } from '../../fixtures/random-registry.ts';
-import { openAzure } from '../../src/drivers/azure.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
-import { openS3 } from '../../src/drivers/s3.ts';
 import { fixEmptyTags } from '../../src/operations/fix-empty-tags.ts';
 import {
   createBucket,
@@ -16,6 +14,7 @@ import {
 } from '../servers/index.ts';
 import { createTemporaryFolder } from '../servers/process.ts';
 import { runMigrate } from '../support/migrating.ts';
+import { openBucket, openContainer } from '../support/own-stores.ts';
 import { pullableTags } from '../support/pullable.ts';
 import { pullAll, type SeedResult, seedRegistry } from '../support/seed.ts';
 import { StrictPuller } from '../support/strict-puller.ts';
@@ -25,18 +24,9 @@ import { runRepair, runUndo, UndoList } from './repair/repairing.ts';
 
 const HOUR_MS = 3_600_000;
 
-async function openBucket(rgw: RgwAccess): Promise<{ bucket: string; driver: Driver }> {
+async function newBucket(rgw: RgwAccess): Promise<{ bucket: string; driver: Driver }> {
   const bucket = await createBucket(rgw);
-  const driver = await openS3({
-    bucket,
-    root: '',
-    location: `s3://${bucket}`,
-    region: rgw.region,
-    endpoint: rgw.endpoint,
-    accessKeyId: rgw.accessKey,
-    secretAccessKey: rgw.secretKey,
-  });
-  return { bucket, driver };
+  return { bucket, driver: await openBucket(rgw, bucket) };
 }
 
 /** Every object with its size and ETag, which is the MD5 of its content. */
@@ -70,7 +60,7 @@ describeWithServers(
         await source.stop();
       }
       disk = await openFilesystem({ root: folder.path });
-      ({ bucket, driver } = await openBucket(servers.rgw));
+      ({ bucket, driver } = await newBucket(servers.rgw));
       await runMigrate(disk, driver);
       const { rgw } = servers;
       registry = await startDockerRegistry({
@@ -200,14 +190,7 @@ describeWithServers('mending a container of Azure', ['azurite'], (servers) => {
   beforeAll(async () => {
     const { azurite } = servers;
     const container = await createContainer(azurite);
-    driver = await openAzure({
-      container,
-      root: '',
-      location: `azure://${container}`,
-      accountName: azurite.accountName,
-      accountKey: azurite.accountKey,
-      serviceUrl: azurite.serviceUrl,
-    });
+    driver = await openContainer(azurite, container);
   });
   afterAll(async () => {
     await driver.close();

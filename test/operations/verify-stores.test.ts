@@ -4,41 +4,22 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { blobKey, currentKey, indexKey, layerKey, revisionKey } from '../../fixtures/keys.ts';
 import { sampleRegistry } from '../../fixtures/sample-registry.ts';
-import { openAzure } from '../../src/drivers/azure.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
-import { openS3 } from '../../src/drivers/s3.ts';
 import { silentObserver } from '../../src/operations/observer.ts';
 import { verify, type VerifyOptions } from '../../src/operations/verify.ts';
 import type { VerifyRecord } from '../../src/operations/verify/records.ts';
 import { createBucket, createContainer, describeWithServers, type SharedServers } from '../servers/index.ts';
 import { digestOf } from '../support/images.ts';
 import { runMigrate } from '../support/migrating.ts';
+import { openBucket, openContainer } from '../support/own-stores.ts';
 
 const openRgw = async ({ rgw }: SharedServers): Promise<Driver> => {
-  const bucket = await createBucket(rgw);
-  return openS3({
-    bucket,
-    root: 'some/root/',
-    location: `s3://${bucket}/some/root`,
-    region: rgw.region,
-    endpoint: rgw.endpoint,
-    accessKeyId: rgw.accessKey,
-    secretAccessKey: rgw.secretKey,
-  });
+  return openBucket(rgw, await createBucket(rgw), { root: 'some/root/' });
 };
 
 const openAzurite = async ({ azurite }: SharedServers): Promise<Driver> => {
-  const { serviceUrl, accountName, accountKey } = azurite;
-  const container = await createContainer(azurite);
-  return openAzure({
-    container,
-    root: '',
-    location: `azure://${container}`,
-    serviceUrl,
-    accountName,
-    accountKey,
-  });
+  return openContainer(azurite, await createContainer(azurite));
 };
 
 describeWithServers('a filesystem and S3', ['rgw'], (servers) => {

@@ -1,10 +1,9 @@
 import type { Driver } from '../../src/drivers/driver.ts';
-import { openAzure } from '../../src/drivers/azure.ts';
-import { openS3 } from '../../src/drivers/s3.ts';
 import type { Retry } from '../../src/drivers/retrier.ts';
 import { withRetry } from '../../src/drivers/with-retry.ts';
 import { createBucket, createContainer, type SharedServers } from '../servers/index.ts';
 import { type Fault, type FaultingProxy, type ProxiedRequest, startFaultingProxy } from './faulting-proxy.ts';
+import { openBucket, openContainer } from './own-stores.ts';
 
 /** What a request is about, as faults choose it. */
 export interface Asked {
@@ -56,17 +55,11 @@ export const s3Kind: WireKind = {
   name: 'S3',
   async open({ rgw }, attempts = 4, shared) {
     const bucket = await createBucket(rgw);
-    const { endpoint, region, accessKey, secretKey } = rgw;
+    const { endpoint } = rgw;
     const proxy = await proxyBefore(endpoint, shared);
     const openAt = (at: string, timeouts?: typeof SHORT): Promise<Driver> =>
-      openS3({
-        bucket,
-        root: '',
-        location: `s3://${bucket}`,
+      openBucket(rgw, bucket, {
         endpoint: at,
-        region,
-        accessKeyId: accessKey,
-        secretAccessKey: secretKey,
         singlePutMaxBytes: PART_BYTES,
         partSizeBytes: PART_BYTES,
         timeouts,
@@ -95,16 +88,10 @@ export const azureKind: WireKind = {
   name: 'Azure',
   async open({ azurite }, attempts = 4, shared) {
     const container = await createContainer(azurite);
-    const { accountName, accountKey, serviceUrl } = azurite;
-    const service = new URL(serviceUrl);
+    const service = new URL(azurite.serviceUrl);
     const proxy = await proxyBefore(service.origin, shared);
     const openAt = (origin: string, timeouts?: typeof SHORT): Promise<Driver> =>
-      openAzure({
-        container,
-        root: '',
-        location: `azure://${container}`,
-        accountName,
-        accountKey,
+      openContainer(azurite, container, {
         serviceUrl: `${origin}${service.pathname}`,
         singlePutMaxBytes: PART_BYTES,
         partSizeBytes: PART_BYTES,

@@ -5,7 +5,6 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Driver } from '../../../src/drivers/driver.ts';
 import { openFilesystem } from '../../../src/drivers/filesystem.ts';
-import { openS3 } from '../../../src/drivers/s3.ts';
 import {
   createBucket,
   describeWithServers,
@@ -13,6 +12,7 @@ import {
   type DockerRegistry,
 } from '../../servers/index.ts';
 import { createTemporaryFolder } from '../../servers/process.ts';
+import { openBucket } from '../../support/own-stores.ts';
 import { seedRegistry } from '../../support/seed.ts';
 import { StrictPuller } from '../../support/strict-puller.ts';
 import { brokenRegistries } from './broken-registries.ts';
@@ -126,16 +126,7 @@ describeWithServers('a check of folder markers on S3', ['rgw', 'docker-registry'
   test('names exactly the tags that a real docker-registry lists and that are none', async () => {
     const { endpoint, region, accessKey, secretKey } = servers.rgw;
     const bucket = await createBucket(servers.rgw);
-    const driver = await openS3({
-      bucket,
-      root: '',
-      location: `s3://${bucket}`,
-      region,
-      endpoint,
-      pathStyle: true,
-      accessKeyId: accessKey,
-      secretAccessKey: secretKey,
-    });
+    const driver = await openBucket(servers.rgw, bucket);
     const tagFolder = 'docker/registry/v2/repositories/shop/_manifests/tags/';
     const { registry: built } = healthyRegistry();
     for (const folder of [tagFolder, `${tagFolder}v1/`, `${tagFolder}gone/`]) {

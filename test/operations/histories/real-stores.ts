@@ -1,12 +1,11 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
-import { openAzure } from '../../../src/drivers/azure.ts';
 import type { Driver } from '../../../src/drivers/driver.ts';
 import { openFilesystem } from '../../../src/drivers/filesystem.ts';
-import { openS3 } from '../../../src/drivers/s3.ts';
 import { createBucket, createContainer, type SharedServers } from '../../servers/index.ts';
 import { type History, histories, live, type Seen } from './history.ts';
+import { openBucket, openContainer } from '../../support/own-stores.ts';
 
 /** Opens an empty store; each call another, or with the same place another root of it. */
 type Open = (servers: SharedServers, folder: string, place: string) => Promise<Driver>;
@@ -25,30 +24,11 @@ const folder: Open = async (_servers, below) => {
 };
 
 const bucket: Open = async ({ rgw }, _folder, place) => {
-  const { endpoint, region, accessKey, secretKey } = rgw;
-  const root = `${nextRoot()}/`;
-  return openS3({
-    bucket: place,
-    root,
-    location: `s3://${place}/${root}`,
-    endpoint,
-    region,
-    accessKeyId: accessKey,
-    secretAccessKey: secretKey,
-  });
+  return openBucket(rgw, place, { root: `${nextRoot()}/` });
 };
 
 const container: Open = async ({ azurite }) => {
-  const { accountName, accountKey, serviceUrl } = azurite;
-  const name = await createContainer(azurite);
-  return openAzure({
-    container: name,
-    root: '',
-    location: `azure://${name}`,
-    accountName,
-    accountKey,
-    serviceUrl,
-  });
+  return openContainer(azurite, await createContainer(azurite));
 };
 
 export interface RealCase {

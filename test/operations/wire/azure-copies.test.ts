@@ -2,7 +2,6 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { blobKey } from '../../../fixtures/keys.ts';
 import { RegistryBuilder } from '../../../fixtures/registry-builder.ts';
 import { exitCodeOf } from '../../../src/cli/migrate-exit-code.ts';
-import { openAzure } from '../../../src/drivers/azure.ts';
 import type { Driver } from '../../../src/drivers/driver.ts';
 import { openMemory } from '../../../src/drivers/memory.ts';
 import { withRetry } from '../../../src/drivers/with-retry.ts';
@@ -10,6 +9,7 @@ import { contentOfDriver } from '../../crash/crashing.ts';
 import { createContainer, describeWithServers } from '../../servers/index.ts';
 import { type Fault, type ProxiedRequest, startFaultingProxy } from '../../support/faulting-proxy.ts';
 import { runMigrate } from '../../support/migrating.ts';
+import { openContainer } from '../../support/own-stores.ts';
 import { brokenTags } from '../../support/pullable.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -40,17 +40,12 @@ describeWithServers('migrate to another root of a container in Azure', ['azurite
   /** A registry below `old/`, to be copied to `new/` by the service itself, but for what is done to its requests. */
   async function migrate(faults: Partial<Record<NonNullable<Step>, Fault>>) {
     const container = await createContainer(servers.azurite);
-    const { accountName, accountKey, serviceUrl } = servers.azurite;
-    const service = new URL(serviceUrl);
+    const service = new URL(servers.azurite.serviceUrl);
     const proxy = await startFaultingProxy(service.origin);
     closing.push(() => proxy.stop());
     const openAt = async (root: string): Promise<Driver> => {
-      const driver = await openAzure({
-        container,
+      const driver = await openContainer(servers.azurite, container, {
         root,
-        location: `azure://${container}/${root}`,
-        accountName,
-        accountKey,
         serviceUrl: `${proxy.endpoint}${service.pathname}`,
       });
       closing.push(() => driver.close());
