@@ -3,6 +3,7 @@ import path from 'node:path';
 import { expect } from 'vitest';
 import { Random } from '../../fixtures/random-registry.ts';
 import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
+import { writeObjects } from '../../fixtures/write-objects.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
 import {
@@ -20,7 +21,7 @@ import { type KillingProxy, type KillMoment, startKillingProxy } from '../suppor
 import { openBucket, openContainer } from '../support/own-stores.ts';
 import { pullableTags } from '../support/pullable.ts';
 import { azureEnvironment, runRegtool, s3Environment, startRegtool } from '../support/run-regtool.ts';
-import { contentOfDriver, encode, endedByKill, moments, preload, scratch, Writable } from './crashing.ts';
+import { contentOfDriver, encode, endedByKill, moments, preload, scratch } from './crashing.ts';
 
 /** A store that a command changes, which dies at one of its changes, and is run again. */
 export interface ChangedStore {
@@ -88,7 +89,7 @@ export async function crashRepairOnce(
 ): Promise<boolean> {
   const where = `killed ${moment} change ${nth}`;
   const { before, after } = damagedRegistry();
-  await new Writable(before).writeTo(store.driver);
+  await writeObjects(store.driver, before);
   const pullable = await pullableTags(store.driver);
   const repairing: ArgvOf = (name) => {
     const choices = ['--tags', '--quarantine', '--read-data', '--concurrency=2'];
@@ -119,7 +120,7 @@ export async function crashRepairOnce(
 export async function crashFixOnce(store: ChangedStore, nth: number, moment: KillMoment): Promise<boolean> {
   const where = `killed ${moment} change ${nth}`;
   const { before, after } = markedRegistry();
-  await new Writable(before).writeTo(store.driver);
+  await writeObjects(store.driver, before);
   const fixing: ArgvOf = (name) => ['fix-empty-tags', name, '--all-markers', '--yes'];
   const isKilled = await store.runKilled(fixing, nth, moment);
   const left = await contentOfDriver(store.driver);

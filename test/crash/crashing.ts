@@ -5,6 +5,7 @@ import { ContainerClient, StorageSharedKeyCredential } from '@azure/storage-blob
 import { expect } from 'vitest';
 import { Random } from '../../fixtures/random-registry.ts';
 import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
+import { writeObjects } from '../../fixtures/write-objects.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
 import { createBucket, createContainer, type SharedServers, startDockerRegistry } from '../servers/index.ts';
@@ -80,7 +81,7 @@ export async function crashPasses(folder: string, largeLayerBytes = 3000): Promi
     const source = path.join(folder, `source-${number}`);
     mkdirSync(source);
     const driver = await openFilesystem({ root: source });
-    await new Writable(stage).writeTo(driver);
+    await writeObjects(driver, stage);
     return {
       name: names[number] ?? '',
       content: stage,
@@ -102,7 +103,7 @@ export async function crashOnce(
   { at, moment, boots }: Crash,
 ): Promise<boolean> {
   const where = `${pass.name}, killed ${moment} change ${String(at)}`;
-  await new Writable(pass.before).writeTo(target.driver);
+  await writeObjects(target.driver, pass.before);
   const source = (await target.openSource?.(pass)) ?? (await openFilesystem({ root: pass.source }));
   const isKilled = await target.runKilled(pass.source, at, moment);
   expect({ where, broken: await brokenTags(target.driver) }).toEqual({ where, broken: [] });
@@ -259,7 +260,7 @@ export async function openRerootedTarget({ rgw }: SharedServers): Promise<CrashT
   return {
     driver,
     openSource: async ({ content }) => {
-      await new Writable(content).writeTo(source);
+      await writeObjects(source, content);
       return source;
     },
     runKilled: (_source, at, moment) =>
@@ -392,14 +393,4 @@ export function encode(objects: ReadonlyMap<string, Uint8Array>): Map<string, st
         ),
       ]),
   );
-}
-
-/** Objects without the calls that made them. */
-export class Writable extends RegistryBuilder {
-  constructor(objects: ReadonlyMap<string, Uint8Array>) {
-    super();
-    for (const [key, bytes] of objects) {
-      this.objects.set(key, bytes);
-    }
-  }
 }

@@ -1,8 +1,8 @@
 import { expect, test, vi } from 'vitest';
 import { blobKey, currentKey } from '../../../fixtures/keys.ts';
 import { RegistryBuilder } from '../../../fixtures/registry-builder.ts';
+import { writeObjects } from '../../../fixtures/write-objects.ts';
 import { exitCodeOf } from '../../../src/cli/migrate-exit-code.ts';
-import type { Driver } from '../../../src/drivers/driver.ts';
 import { openMemory } from '../../../src/drivers/memory.ts';
 import { contentOfDriver, uploadsOf } from '../../crash/crashing.ts';
 import { describeWithServers } from '../../servers/index.ts';
@@ -53,10 +53,6 @@ function stages() {
   return { before, after: new Map(registry.objects), layer, tag: currentKey('app', 'v1') };
 }
 
-async function fill(driver: Driver, objects: ReadonlyMap<string, Uint8Array>): Promise<void> {
-  await Promise.all([...objects].map(([key, bytes]) => driver.write(key, bytes)));
-}
-
 for (const kind of [s3Kind, azureKind]) {
   describeWithServers(
     `migrate --delete of a large layer to ${kind.name}`,
@@ -89,8 +85,8 @@ for (const kind of [s3Kind, azureKind]) {
       test.each(rows)('%s (%s): the layer is named, nothing depends on it', async (_, last, meets, fault) => {
         const target = await kind.open(servers, 2);
         const beside = await kind.open(servers, 2, target.proxy);
-        await fill(target.direct, before);
-        await fill(beside.direct, after);
+        await writeObjects(target.direct, before);
+        await writeObjects(beside.direct, after);
         const source = last === 'copy' ? beside.driver : openMemory({ objects: after });
         const migrateOnce = () => runMigrate(source, target.driver, { delete: deleteAnything });
 

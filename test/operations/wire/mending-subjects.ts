@@ -29,6 +29,8 @@ export interface Subject {
   mend(store: Driver, other: Driver, undo: UndoList): Promise<Mending>;
   /** Nothing can be put back. */
   isFinal?: true;
+  /** Nothing has to be put back: what is broken has to be left. */
+  changesNothing?: true;
 }
 
 export type Objects = ReadonlyMap<string, Uint8Array>;
@@ -143,6 +145,7 @@ export const mendingSubjects: readonly Subject[] = [
     name: 'repair --tags of a tag that can stand for two',
     damaged: doubtfulTag,
     side: 'store',
+    changesNothing: true,
     mend: (store, _, undo) => mendByRepair(store, { undo, choices: { tags: true }, readData: undefined }),
   },
   ...(['store', 'other'] as const).map((side): Subject => ({

@@ -1,15 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { RegistryBuilder } from '../../../fixtures/registry-builder.ts';
+import { writeObjects } from '../../../fixtures/write-objects.ts';
 import { describeFailure } from '../../../src/cli/failure.ts';
 import type { Driver } from '../../../src/drivers/driver.ts';
 import { openMemory } from '../../../src/drivers/memory.ts';
 import { describeWithServers } from '../../servers/index.ts';
 import { azureKind, s3Kind, type WireStore } from '../../support/wire-stores.ts';
 import { isChange } from './wire-run.ts';
-import { type Extent, failEachOnce, letHappen, mishaps, requestsOf } from './sweep.ts';
+import { extentOf, failEachOnce, letHappen, mishaps, requestsOf, some } from './sweep.ts';
 import { passingFaults } from './wire-faults.ts';
-import { type Objects, type Reading, readingSubjects, type Subject } from './reading-subjects.ts';
+import { type Reading, readingSubjects } from './reading-subjects.ts';
 
 /** Everything that a reading command asks goes wrong, one thing at a time. */
 export function describeReading(most: number | 'all'): void {
@@ -22,14 +22,14 @@ export function describeReading(most: number | 'all'): void {
         beforeAll(async () => {
           const { wire, other: objects } = subject.stores();
           store = await kind.open(servers, 2);
-          await fill(store.direct, wire);
+          await writeObjects(store.direct, wire);
           other = openMemory({ objects });
           undisturbed = await attempt(() => subject.read(store.driver, other));
         });
         afterAll(() => store.close());
 
         test('each request fails once: nothing is lost by it', async () => {
-          for (const fault of some(passingFaults, subject, most)) {
+          for (const fault of some(passingFaults, extentOf(readingSubjects, subject, most))) {
             const met = failEachOnce(store, kind, fault);
             const reading = await attempt(() => subject.read(store.driver, other));
             const { rests, statuses } = reading;
@@ -45,7 +45,7 @@ export function describeReading(most: number | 'all'): void {
         test('a request fails each time: the verdict is right, or that there is none', async () => {
           const requests = await requestsOf(store, () => subject.read(store.driver, other));
           const wrong: string[] = [];
-          for (const mishap of mishaps(requests, extentOf(subject, most))) {
+          for (const mishap of mishaps(requests, extentOf(readingSubjects, subject, most))) {
             const { request, fault } = mishap;
             const met = letHappen(store, kind, mishap);
             const reading = await attempt(() => subject.read(store.driver, other));
@@ -121,22 +121,4 @@ async function attempt(read: () => Promise<Reading>): Promise<Reading> {
     const { exitCode, message, reasons } = describeFailure(error);
     return { exitCode, lines: [message, ...reasons], rests: 'none', found: [] };
   }
-}
-
-async function fill(driver: Driver, objects: Objects): Promise<void> {
-  const builder = new RegistryBuilder();
-  for (const [key, bytes] of objects) {
-    builder.objects.set(key, bytes);
-  }
-  await builder.writeTo(driver);
-}
-
-/** Each subject takes its turn with other faults. */
-function extentOf(subject: Subject, most: number | 'all'): Extent {
-  return most === 'all' ? 'all' : { most, turn: readingSubjects.indexOf(subject) };
-}
-
-function some<Item>(items: readonly Item[], subject: Subject, most: number | 'all'): readonly Item[] {
-  const turn = readingSubjects.indexOf(subject) % items.length;
-  return most === 'all' ? items : items.slice(turn, turn + 1);
 }

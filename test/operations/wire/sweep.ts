@@ -28,6 +28,20 @@ export async function requestsOf(store: WireStore, action: () => Promise<unknown
 /** How much is tried: everything, or a number of requests of different kinds, with other faults at each turn. */
 export type Extent = 'all' | { most: number; turn: number };
 
+/** Each subject takes its turn with other faults. */
+export function extentOf<Subject>(
+  subjects: readonly Subject[],
+  subject: Subject,
+  most: number | 'all',
+): Extent {
+  return most === 'all' ? 'all' : { most, turn: subjects.indexOf(subject) };
+}
+
+/** All of them, or the one whose turn it is. */
+export function some<Item>(items: readonly Item[], extent: Extent): readonly Item[] {
+  return extent === 'all' ? items : items.filter((_, place) => place === extent.turn % items.length);
+}
+
 /** Each request with each fault that can befall it; or else requests of different kinds, with one of its faults each. */
 export function mishaps(requests: readonly SeenRequest[], extent: Extent): Mishap[] {
   if (extent === 'all') {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect } from 'vitest';
 import { blobKey } from '../../../fixtures/keys.ts';
 import { RegistryBuilder } from '../../../fixtures/registry-builder.ts';
+import { writeObjects } from '../../../fixtures/write-objects.ts';
 import { describeFailure } from '../../../src/cli/failure.ts';
 import { exitCodeOf } from '../../../src/cli/migrate-exit-code.ts';
 import type { Driver } from '../../../src/drivers/driver.ts';
@@ -117,7 +118,7 @@ export function describeOnWire(
       let source: WireStore;
       beforeAll(async () => {
         source = await kind.open(servers);
-        await fill(source.direct, stages.after);
+        await writeObjects(source.direct, stages.after);
       });
       afterAll(() => source.close());
       body(kind, async (about) => runTrial(kind, servers, stages, source, about));
@@ -139,7 +140,7 @@ async function runTrial(
   const [source, target, judged] =
     side === 'source' ? [store.driver, memory, memory] : [memory, store.driver, store.direct];
   if (pass === 'update') {
-    await fill(judged, stages.before);
+    await writeObjects(judged, stages.before);
   }
   const met = faulted(store);
   const run = await migrateOnce(source, target, judged, pass);
@@ -217,11 +218,3 @@ function newLayer(): string {
 }
 
 let known: string | undefined;
-
-async function fill(driver: Driver, objects: ReadonlyMap<string, Uint8Array>): Promise<void> {
-  const registry = new RegistryBuilder();
-  for (const [key, bytes] of objects) {
-    registry.objects.set(key, bytes);
-  }
-  await registry.writeTo(driver);
-}
