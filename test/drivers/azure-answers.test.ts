@@ -1,52 +1,12 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
-import { openAzure, type AzureOptions } from '../../src/drivers/azure.ts';
+import type { IncomingMessage, RequestListener } from 'node:http';
+import { describe, expect, it } from 'vitest';
 import type { Driver } from '../../src/drivers/driver.ts';
-import { isDriverError, type DriverError } from '../../src/drivers/errors.ts';
 import { listAll, readAll } from './contract.ts';
+import { azureLocalServers } from './azure-local-servers.ts';
+import { failureOf } from './failure-of.ts';
 
 /** Answers that claim success and should not be believed, are too long, or never come. */
-const servers: Server[] = [];
-const drivers: Driver[] = [];
-
-afterEach(async () => {
-  await Promise.all(drivers.splice(0).map((driver) => driver.close()));
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
-});
-
-async function openAt(listener: RequestListener, options: Partial<AzureOptions> = {}): Promise<Driver> {
-  const server = createServer(listener);
-  servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const driver = await openAzure({
-    container: 'registry',
-    root: '',
-    location: 'azure://registry',
-    serviceUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/account`,
-    accountName: 'account',
-    accountKey: Buffer.from('a key').toString('base64'),
-    partSizeBytes: 10,
-    singlePutMaxBytes: 10,
-    ...options,
-  });
-  drivers.push(driver);
-  return driver;
-}
-
-async function failureOf(promise: Promise<unknown> | undefined): Promise<DriverError> {
-  const error: unknown = await promise?.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (!isDriverError(error)) {
-    throw new Error(`This is no error of a driver: ${String(error)}`);
-  }
-  return error;
-}
+const { openWith } = azureLocalServers({ partSizeBytes: 10, singlePutMaxBytes: 10 });
 
 const whole = (driver: Driver): Promise<void> => driver.write('key', Buffer.from('abc'));
 const inBlocks = (driver: Driver): Promise<void> => driver.write('key', Buffer.alloc(15));
@@ -79,7 +39,7 @@ const puts: [string, string | null, (driver: Driver) => Promise<void>][] = [
 
 describe('a PUT to Azure that is answered with 201', () => {
   it.each(puts)('has failed when an error stands in the body: %s', async (_, comp, write) => {
-    const driver = await openAt(
+    const driver = await openWith(
       answering(comp, (response) =>
         response
           .writeHead(201, { etag: '"0x1"' })
@@ -95,7 +55,7 @@ describe('a PUT to Azure that is answered with 201', () => {
       // The MD5 of nothing (RFC 1321, A.5), which is never sent here.
       const md5 = Buffer.from('d41d8cd98f00b204e9800998ecf8427e', 'hex').toString('base64');
       let puts = 0;
-      const driver = await openAt(
+      const driver = await openWith(
         answering(comp, (response) => {
           puts += 1;
           response.writeHead(201, puts === 1 ? { 'content-md5': md5 } : {}).end();
@@ -117,7 +77,7 @@ describe('a PUT to Azure that is answered with 201', () => {
 
   it.each(puts)('says no more than an answer does: %s', async (_, comp, write) => {
     let sentBytes = 0;
-    const driver = await openAt(
+    const driver = await openWith(
       answering(comp, (response) => {
         response.writeHead(201);
         const more = (): void => {
@@ -140,7 +100,7 @@ describe('an answer of Azure that is too large', () => {
     ['that goes on and on', {}],
   ])('is no page of a listing: one %s', async (_, headers) => {
     const piece = Buffer.alloc(1024 * 1024, ' ');
-    const driver = await openAt((__, response) => {
+    const driver = await openWith((__, response) => {
       response.writeHead(200, headers);
       const more = (): void => {
         if (!response.destroyed) {
@@ -155,7 +115,7 @@ describe('an answer of Azure that is too large', () => {
   });
 
   it('is no small blob', async () => {
-    const driver = await openAt((_, response) =>
+    const driver = await openWith((_, response) =>
       response.writeHead(200, { 'content-length': '1000' }).flushHeaders(),
     );
     expect(await failureOf(driver.readSmall('key', 999))).toMatchObject({ code: 'CHANGED', key: 'key' });
@@ -181,14 +141,14 @@ describe('a connection to Azure that stalls', () => {
   const timeouts = { idleMs: 50, serverSideMs: 50 };
 
   it.each(calls)('is given up before an answer began: %s', async (_, call) => {
-    const driver = await openAt((request) => void request.resume(), { timeouts });
+    const driver = await openWith((request) => void request.resume(), { timeouts });
     expect(await failureOf(call(driver))).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
   });
 
   it.each(calls.slice(0, 4).filter(([name]) => name !== 'a stat'))(
     'is given up in the middle of an answer: %s',
     async (_, call) => {
-      const driver = await openAt(
+      const driver = await openWith(
         (request, response) => {
           request.resume();
           response.writeHead(200, { 'content-length': '50', etag: '"0x1"' });

@@ -1,65 +1,23 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer, request as forward, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { request as forward, type RequestListener } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { openAzure, type AzureOptions } from '../../src/drivers/azure.ts';
 import { blockIds, fittingBlockBytes } from '../../src/drivers/azure/blocks.ts';
-import type { ContentDigest, Driver, StreamBody } from '../../src/drivers/driver.ts';
-import { isDriverError, type DriverError } from '../../src/drivers/errors.ts';
+import type { ContentDigest, StreamBody } from '../../src/drivers/driver.ts';
 import { partMemory } from '../../src/drivers/part-memory.ts';
 import { createContainer, describeWithServers } from '../servers/index.ts';
 import { listAll, readAll } from './contract.ts';
+import { azureLocalServers } from './azure-local-servers.ts';
+import { failureOf } from './failure-of.ts';
+
+const { serve, openAt } = azureLocalServers({ partSizeBytes: 10, singlePutMaxBytes: 10 });
 
 const MEBIBYTE = 2 ** 20;
-const servers: Server[] = [];
-const drivers: Driver[] = [];
 
-afterEach(async () => {
+afterEach(() => {
   vi.restoreAllMocks();
-  await Promise.all(drivers.splice(0).map((driver) => driver.close()));
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
 });
-
-async function serve(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  servers.push(server);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-async function openAt(origin: string, options: Partial<AzureOptions> = {}): Promise<Driver> {
-  const driver = await openAzure({
-    container: 'container',
-    root: '',
-    location: 'azure://container',
-    serviceUrl: `${origin}/account`,
-    accountName: 'account',
-    accountKey: Buffer.from('a key').toString('base64'),
-    partSizeBytes: 10,
-    singlePutMaxBytes: 10,
-    ...options,
-  });
-  drivers.push(driver);
-  return driver;
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<DriverError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (!isDriverError(error)) {
-    throw new Error(`This is no error of a driver: ${String(error)}`);
-  }
-  return error;
-}
 
 const md5Of = (content: Uint8Array): string => createHash('md5').update(content).digest('base64');
 const sha256Of = (content: Uint8Array): ContentDigest => ({

@@ -1,42 +1,11 @@
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { describe, expect, it } from 'vitest';
 import { connect } from '../../src/drivers/azure/connection.ts';
 import { blobCopier } from '../../src/drivers/azure/copy.ts';
-import { isDriverError, type DriverError } from '../../src/drivers/errors.ts';
+import { azureLocalServers, byKey } from './azure-local-servers.ts';
+import { failureOf } from './failure-of.ts';
 
-const servers: Server[] = [];
-
-afterEach(async () => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
-});
-
-async function serve(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/account`;
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<DriverError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (!isDriverError(error)) {
-    throw new Error(`This is no error of a driver: ${String(error)}`);
-  }
-  return error;
-}
+const { serve } = azureLocalServers();
 
 describe('copying in Azure itself', () => {
   const source = {
@@ -49,9 +18,8 @@ describe('copying in Azure itself', () => {
     const connection = await connect({
       container: 'container',
       location: 'azure://container',
-      serviceUrl: await serve(listener),
-      accountName: 'account',
-      accountKey: Buffer.from('a key of this test').toString('base64'),
+      serviceUrl: `${await serve(listener)}/account`,
+      ...byKey,
       connections: 4,
     });
     try {

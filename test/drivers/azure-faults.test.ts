@@ -1,56 +1,11 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
-import { openAzure, type AzureOptions } from '../../src/drivers/azure.ts';
-import type { Driver } from '../../src/drivers/driver.ts';
-import { isDriverError, type DriverError } from '../../src/drivers/errors.ts';
+import type { IncomingMessage, RequestListener } from 'node:http';
+import { describe, expect, it } from 'vitest';
+import { isDriverError } from '../../src/drivers/errors.ts';
 import { listAll, readAll } from './contract.ts';
+import { azureLocalServers } from './azure-local-servers.ts';
+import { failureOf } from './failure-of.ts';
 
-/** Answers that neither Azure nor Azurite gives on demand, from a server of this test. */
-const servers: Server[] = [];
-const drivers: Driver[] = [];
-const accountKey = Buffer.from('a key of this test').toString('base64');
-
-afterEach(async () => {
-  await Promise.all(drivers.splice(0).map((driver) => driver.close()));
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
-});
-
-async function serve(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/account`;
-}
-
-async function openAt(listener: RequestListener, options: Partial<AzureOptions> = {}): Promise<Driver> {
-  const driver = await openAzure({
-    container: 'container',
-    root: '',
-    location: 'azure://container',
-    serviceUrl: await serve(listener),
-    accountName: 'account',
-    accountKey,
-    ...options,
-  });
-  drivers.push(driver);
-  return driver;
-}
-
-async function failureOf(promise: Promise<unknown> | undefined): Promise<DriverError> {
-  try {
-    await promise;
-  } catch (error) {
-    if (isDriverError(error)) {
-      return error;
-    }
-    throw error;
-  }
-  throw new Error('There was no error.');
-}
+const { openWith } = azureLocalServers();
 
 describe('reading from Azure', () => {
   const content = 'abcdefghij';
@@ -80,7 +35,7 @@ describe('reading from Azure', () => {
   it('goes on where the connection broke off, with the same version of the blob, and says so', async () => {
     const seen: IncomingMessage[] = [];
     let retries = 0;
-    const driver = await openAt(breaking([3, 2], seen), { onRetry: () => (retries += 1) });
+    const driver = await openWith(breaking([3, 2], seen), { onRetry: () => (retries += 1) });
     expect((await readAll(driver, 'key')).toString()).toBe(content);
     expect(seen.map(({ headers }) => [headers['x-ms-range'], headers['if-match']])).toEqual([
       [undefined, undefined],
@@ -92,7 +47,7 @@ describe('reading from Azure', () => {
 
   it('gives up when a connection brings nothing, with an error that may be retried', async () => {
     const seen: IncomingMessage[] = [];
-    const driver = await openAt(breaking([3, 0, 0, 0, 0], seen));
+    const driver = await openWith(breaking([3, 0, 0, 0, 0], seen));
     const failure = await failureOf(readAll(driver, 'key'));
     expect(failure).toMatchObject({ code: 'UNAVAILABLE', retryable: true, key: 'key' });
     expect(failure.message).toContain('after 3 of the 10 bytes of key');
@@ -102,7 +57,7 @@ describe('reading from Azure', () => {
   it('says CHANGED when the blob was replaced in the meantime', async () => {
     const first = breaking([3]);
     let requests = 0;
-    const driver = await openAt((request, response) => {
+    const driver = await openWith((request, response) => {
       requests += 1;
       if (requests === 1) {
         first(request, response);
@@ -114,7 +69,7 @@ describe('reading from Azure', () => {
   });
 
   it('may be retried when a small blob breaks off', async () => {
-    const driver = await openAt(breaking([3]));
+    const driver = await openWith(breaking([3]));
     expect(await failureOf(driver.readSmall('key', 100))).toMatchObject({
       code: 'UNAVAILABLE',
       retryable: true,
@@ -123,7 +78,7 @@ describe('reading from Azure', () => {
 
   it('ends the download when the consumer stops, and does not resume it', async () => {
     const seen: IncomingMessage[] = [];
-    const driver = await openAt(breaking([], seen));
+    const driver = await openWith(breaking([], seen));
     for await (const chunk of driver.read('key')) {
       expect(chunk.byteLength).toBeGreaterThan(0);
       break;
@@ -133,7 +88,7 @@ describe('reading from Azure', () => {
 
   it('stops in mid-body when aborted', async () => {
     const controller = new AbortController();
-    const driver = await openAt((_, response) => {
+    const driver = await openWith((_, response) => {
       response.writeHead(200, { 'content-length': '10', etag: '"0x1"' });
       response.write('abc');
     });
@@ -150,7 +105,7 @@ describe('reading from Azure', () => {
 describe('a busy or broken Azure', () => {
   it('passes on how long the store asks to be left alone, after one attempt only', async () => {
     let requests = 0;
-    const driver = await openAt((_, response) => {
+    const driver = await openWith((_, response) => {
       requests += 1;
       response.writeHead(503, { 'x-ms-error-code': 'ServerBusy', 'retry-after': '7' }).end();
     });
@@ -163,18 +118,18 @@ describe('a busy or broken Azure', () => {
   });
 
   it('may be retried when it resets the connection', async () => {
-    const driver = await openAt((request) => request.socket.destroy());
+    const driver = await openWith((request) => request.socket.destroy());
     expect(await failureOf(driver.stat('key'))).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
   });
 
   it('is not taken for an absence when it answers 500 to a stat', async () => {
-    const driver = await openAt((_, response) => response.writeHead(500).end());
+    const driver = await openWith((_, response) => response.writeHead(500).end());
     expect(await failureOf(driver.stat('key'))).toMatchObject({ code: 'UNAVAILABLE' });
   });
 
   it('commits nothing when a block failed', async () => {
     const operations: (string | null)[] = [];
-    const driver = await openAt(
+    const driver = await openWith(
       (request, response) => {
         const query = new URL(request.url ?? '', 'http://x').searchParams;
         operations.push(query.get('comp'));
@@ -210,12 +165,12 @@ describe('a listing of Azure', () => {
   }
 
   it('goes over empty pages', async () => {
-    const driver = await openAt(paged({ '': page([], 'm1'), m1: page(['a'], 'm2'), m2: page([]) }));
+    const driver = await openWith(paged({ '': page([], 'm1'), m1: page(['a'], 'm2'), m2: page([]) }));
     expect((await listAll(driver)).map(({ key }) => key)).toEqual(['a']);
   });
 
   it('sorts within a page, as Azurite orders characters above U+FFFF differently', async () => {
-    const driver = await openAt(paged({ '': page(['a', 'b😀', 'b￮']) }));
+    const driver = await openWith(paged({ '': page(['a', 'b😀', 'b￮']) }));
     expect((await listAll(driver)).map(({ key }) => key)).toEqual(['a', 'b￮', 'b😀']);
   });
 
@@ -225,17 +180,17 @@ describe('a listing of Azure', () => {
     ['a key comes again on the next page', { '': page(['a'], 'm1'), m1: page(['a', 'b']) }],
     ['a page comes again for ever', { '': page(['a'], 'm1'), m1: page(['b'], 'm1') }],
   ])('is an error when %s', async (_, pages) => {
-    const driver = await openAt(paged(pages));
+    const driver = await openWith(paged(pages));
     expect((await failureOf(listAll(driver))).code).toBe('BAD_LISTING');
   });
 
   it('is an error when it names what nobody asked for', async () => {
-    const driver = await openAt(paged({ '': page(['other/a']) }), { root: 'root/' });
+    const driver = await openWith(paged({ '': page(['other/a']) }), { root: 'root/' });
     expect((await failureOf(listAll(driver))).code).toBe('BAD_LISTING');
   });
 
   it('is an error when it ends in the middle of a page', async () => {
-    const driver = await openAt(paged({ '': page(['a'], 'm1'), m1: page(['b']).slice(0, 200) }));
+    const driver = await openWith(paged({ '': page(['a'], 'm1'), m1: page(['b']).slice(0, 200) }));
     const failure = await failureOf(listAll(driver));
     expect(failure).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
   });
@@ -248,13 +203,13 @@ describe('a listing of Azure', () => {
       '<EnumerationResults ContainerName="container"><Blobs/></EnumerationResults>',
     ],
   ])('is an error, and not empty, when the answer is %s', async (_, body) => {
-    const driver = await openAt(paged({ '': body }));
+    const driver = await openWith(paged({ '': body }));
     expect((await failureOf(listAll(driver))).code).toBe('BAD_LISTING');
     expect((await failureOf(driver.listFolder(''))).code).toBe('BAD_LISTING');
   });
 
   it('gathers one level from all its pages', async () => {
-    const driver = await openAt(
+    const driver = await openWith(
       paged({ '': page(['root/a/z'], 'm1', ['root/a/x/']), m1: page(['root/a/zz'], '', ['root/a/y/']) }),
       { root: 'root/' },
     );
@@ -270,7 +225,7 @@ describe('deleting where batches are refused', () => {
     ['perhaps, twice', 500, 2],
   ])('sends one request for each blob: refused %s', async (_, status, batchesTried) => {
     const methods: string[] = [];
-    const driver = await openAt((request, response) => {
+    const driver = await openWith((request, response) => {
       methods.push(request.method ?? '');
       request.resume().on('end', () => response.writeHead(request.method === 'POST' ? status : 202).end());
     });
@@ -282,7 +237,7 @@ describe('deleting where batches are refused', () => {
   });
 
   it('tells of each blob that could not be removed', async () => {
-    const driver = await openAt((request, response) => {
+    const driver = await openWith((request, response) => {
       request.resume().on('end', () => {
         if (request.method === 'POST') {
           response.writeHead(501).end();
@@ -303,7 +258,7 @@ describe('deleting where batches are refused', () => {
   });
 
   it('throws when the store is busy, since nothing is known of any', async () => {
-    const driver = await openAt((request, response) => {
+    const driver = await openWith((request, response) => {
       request.resume().on('end', () => response.writeHead(503).end());
     });
     expect((await failureOf(driver.delete(['a', 'b']))).code).toBe('RATE_LIMITED');

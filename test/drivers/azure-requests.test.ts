@@ -1,60 +1,22 @@
 import { execFile } from 'node:child_process';
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
 import { writeFile } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { AnonymousCredential, ContainerClient, newPipeline } from '@azure/storage-blob';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { openAzure, type AzureOptions } from '../../src/drivers/azure.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
-import { isDriverError, type DriverError } from '../../src/drivers/errors.ts';
 import { createTemporaryFolder } from '../servers/process.ts';
 import { startForwardProxy } from '../support/forward-proxy.ts';
 import { listAll, readAll } from './contract.ts';
+import { azureLocalServers, byKey } from './azure-local-servers.ts';
+import { failureOf } from './failure-of.ts';
 
-const servers: Server[] = [];
-const drivers: Driver[] = [];
+const { serve, open } = azureLocalServers();
 
-afterEach(async () => {
+afterEach(() => {
   vi.unstubAllEnvs();
-  await Promise.all(drivers.splice(0).map((driver) => driver.close()));
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
 });
-
-async function serve(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-async function open(options: Partial<AzureOptions>): Promise<Driver> {
-  const driver = await openAzure({
-    container: 'registry',
-    root: '',
-    location: 'azure://registry',
-    ...options,
-  });
-  drivers.push(driver);
-  return driver;
-}
-
-const byKey = { accountName: 'account', accountKey: Buffer.from('a key').toString('base64') };
-
-async function failureOf(promise: Promise<unknown>): Promise<DriverError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (!isDriverError(error)) {
-    throw new Error(`This is no error of a driver: ${String(error)}`);
-  }
-  return error;
-}
 
 const emptyPage = '<EnumerationResults><Blobs /><NextMarker /></EnumerationResults>';
 

@@ -2,9 +2,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Driver, WriteOptions } from '../../src/drivers/driver.ts';
-import { DriverError } from '../../src/drivers/errors.ts';
 import { openS3, type S3Retry } from '../../src/drivers/s3.ts';
 import { listAll, readAll } from './contract.ts';
+import { failureOf } from './failure-of.ts';
 import {
   errorReply,
   listPage,
@@ -27,17 +27,6 @@ afterEach(() => {
 afterAll(async () => {
   await server.stop();
 });
-
-async function failureOf(promise: Promise<unknown> | undefined): Promise<DriverError> {
-  const outcome: unknown = await Promise.resolve(promise).then(
-    () => 'no error',
-    (error: unknown) => error,
-  );
-  if (outcome instanceof DriverError) {
-    return outcome;
-  }
-  throw new Error(`Expected a DriverError, got ${String(outcome)}`);
-}
 
 const sha256 = (content: Uint8Array) =>
   ({ algorithm: 'sha256', hex: createHash('sha256').update(content).digest('hex') }) as const;

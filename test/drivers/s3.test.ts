@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ContentDigest, Driver, PendingUpload } from '../../src/drivers/driver.ts';
-import { DriverError } from '../../src/drivers/errors.ts';
 import type { S3Options } from '../../src/drivers/s3.ts';
 import {
   createBucket,
@@ -12,6 +11,7 @@ import {
 } from '../servers/index.ts';
 import { openBucket } from '../support/own-stores.ts';
 import { describeDriver, listAll, readAll } from './contract.ts';
+import { failureOf } from './failure-of.ts';
 
 const MIB = 1024 * 1024;
 
@@ -33,17 +33,6 @@ function streamOf(content: Uint8Array) {
       }
     },
   };
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<DriverError> {
-  const outcome = await promise.then(
-    () => 'no error',
-    (error: unknown) => error,
-  );
-  if (outcome instanceof DriverError) {
-    return outcome;
-  }
-  throw new Error(`Expected a DriverError, got ${String(outcome)}`);
 }
 
 async function uploadsOf(driver: Driver, prefix = ''): Promise<PendingUpload[]> {
