@@ -1,5 +1,9 @@
 #!/usr/bin/env node
 'use strict';
+
+// For files that have to be waited for, several at once: Node has four threads for that unless told before the first call.
+process.env.UV_THREADPOOL_SIZE ??= '16';
+
 const { loadPart, parts, root } = require('./load-bundle.js');
 
 /** When nearly all that a run needs is loaded, and its heap is still small. */

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { systemCode } from './errors.ts';
+import { ReadPace } from './read-pace.ts';
 
 /** A file that is larger than asked for is not read at all. */
 export type SmallFile = { bytes: Uint8Array } | { tooLargeBytes: number };
@@ -21,44 +22,25 @@ export interface SmallReader {
   readNow: (path: string, maxBytes: number) => ListedFile | undefined;
 }
 
-/** A local disk with a warm cache takes 0.02 ms, a network file system 0.5 ms and more. */
-const SLOW_MS = 0.5;
-/** More slow calls than this, and it is no single stall or preemption. */
-const SLOW_SHARE_MAX = 0.6;
-const NEW_SAMPLE_WEIGHT = 0.02;
-
 /**
  * Reads small files whole. A registry is mostly links of 71 bytes, and for those the asynchronous calls cost
  * far more than the disk: open, fstat, read and close were two thirds of the CPU of a first copy to S3.
  * So files are read synchronously for as long as that is fast, and asynchronously once it shows that calls
- * wait for something, as on a network file system, where they would hold up everything else.
+ * wait for something, as on a disk of which nothing is in memory or a network file system: they would hold up
+ * everything else, and several of them can be waited for at once.
  */
-export function openSmallReader(): SmallReader {
-  let slowShare = 0;
-
-  function timed<Result>(action: () => Result): Result {
-    const startedAtMs = performance.now();
-    try {
-      return action();
-    } finally {
-      const isSlow = performance.now() - startedAtMs > SLOW_MS ? 1 : 0;
-      slowShare += (isSlow - slowShare) * NEW_SAMPLE_WEIGHT;
-    }
-  }
-
+export function openSmallReader(pace: ReadPace = new ReadPace()): SmallReader {
   return {
     read(path, maxBytes) {
-      return slowShare > SLOW_SHARE_MAX
-        ? readAsync(path, maxBytes)
-        : timed(() => readBlocking(path, maxBytes));
+      return pace.isWaiting() ? readAsync(path, maxBytes) : pace.timed(() => readBlocking(path, maxBytes));
     },
 
     readNow(path, maxBytes) {
-      if (slowShare > SLOW_SHARE_MAX) {
+      if (pace.isWaiting()) {
         return undefined;
       }
       try {
-        return timed(() => readText(path, maxBytes));
+        return pace.timed(() => readText(path, maxBytes));
       } catch (error) {
         if (systemCode(error) === undefined) {
           throw error;
@@ -68,6 +50,9 @@ export function openSmallReader(): SmallReader {
     },
   };
 }
+
+/** Manifests and links are smaller. */
+const FIRST_READ_BYTES = 4096;
 
 /** Used for one file after another, so that a read need not ask for the file's size before. */
 const spare = Buffer.allocUnsafeSlow(64 * 1024);
@@ -121,11 +106,19 @@ function fill(file: number, bytes: Buffer, start: number, end: number): number {
   return seenBytes;
 }
 
+/** Each call waits for a thread and for the disk: most files need three, as their size is not asked for. */
 async function readAsync(path: string, maxBytes: number): Promise<SmallFile> {
   const file = await open(path, 'r');
   try {
+    const bytes = Buffer.allocUnsafe(Math.min(maxBytes + 1, FIRST_READ_BYTES));
+    const { bytesRead } = await file.read(bytes, 0, bytes.byteLength, null);
+    if (bytesRead < bytes.byteLength) {
+      return { bytes: bytes.subarray(0, bytesRead) };
+    }
     const { size } = await file.stat();
-    return size > maxBytes ? { tooLargeBytes: size } : { bytes: await file.readFile() };
+    return size > maxBytes
+      ? { tooLargeBytes: size }
+      : { bytes: Buffer.concat([bytes, await file.readFile()]) };
   } finally {
     await file.close();
   }

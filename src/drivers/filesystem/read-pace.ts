@@ -1,0 +1,67 @@
+import { countSleeps } from './sleeps.ts';
+
+/** Reads are judged by so many at a time: a single one that waited says nothing of the next. */
+const WINDOW_READS = 32;
+/** A read whose file is in memory never sleeps; one that has to be fetched sleeps once, and on a network for each of its calls. */
+const SLEEPS_PER_READ = 0.3;
+/** A disk that answers sooner is read faster by one call after another: a thread in between takes about as long. */
+const WAITED_MS_PER_READ = 0.1;
+/** So many reads wait beside each other before it is looked again whether they still would. */
+const READS_BETWEEN_LOOKS = 2000;
+
+export interface ReadPaceOptions {
+  /** Milliseconds on any scale that only goes forward. */
+  now?: () => number;
+  sleeps?: () => number;
+}
+
+/** Tells whether reads of small files have to be waited for. */
+export class ReadPace {
+  readonly #now: () => number;
+  readonly #sleeps: () => number;
+  #readsInWindow = 0;
+  #spentMs = 0;
+  #sleepsBefore = 0;
+  #readsLeft = 0;
+
+  constructor({ now = () => performance.now(), sleeps = countSleeps }: ReadPaceOptions = {}) {
+    this.#now = now;
+    this.#sleeps = sleeps;
+  }
+
+  /** Asked once for each read. While it says yes, reads are not timed. */
+  isWaiting(): boolean {
+    if (this.#readsLeft === 0) {
+      return false;
+    }
+    this.#readsLeft -= 1;
+    return true;
+  }
+
+  /** Reads something, and takes note of how that went. */
+  timed<Result>(read: () => Result): Result {
+    if (this.#readsInWindow === 0) {
+      this.#sleepsBefore = this.#sleeps();
+    }
+    const startedAtMs = this.#now();
+    try {
+      return read();
+    } finally {
+      this.#spentMs += this.#now() - startedAtMs;
+      this.#readsInWindow += 1;
+      if (this.#readsInWindow === WINDOW_READS) {
+        this.#judge();
+      }
+    }
+  }
+
+  /** By time and by sleeps: a busy machine makes any read long, and a sleep can be short. */
+  #judge(): void {
+    const sleeps = this.#sleeps() - this.#sleepsBefore;
+    if (sleeps > WINDOW_READS * SLEEPS_PER_READ && this.#spentMs > WINDOW_READS * WAITED_MS_PER_READ) {
+      this.#readsLeft = READS_BETWEEN_LOOKS;
+    }
+    this.#readsInWindow = 0;
+    this.#spentMs = 0;
+  }
+}
