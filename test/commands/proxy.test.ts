@@ -158,7 +158,7 @@ describeWithServers('a store behind a proxy', ['rgw', 'azurite', 'openssl'], (se
       const env = { [variableOf[scheme]]: `http://${credentials}${proxy.host}` };
       const { exitCode, stdout, stderr } = await run(['migrate', source, behind.location], behind, env);
       const said = inOneLine(stderr);
-      expect(said).toContain(`The proxy http://${proxy.host} that ${variableOf[scheme]} names`);
+      expect(said).toContain(`Error: The proxy http://${proxy.host} that ${variableOf[scheme]} names`);
       expect(said).toContain(says);
       expect(exitCode).toBe(5);
       expect(stdout + stderr).not.toMatch(/not-these|hush-hush|^ +at /m);
@@ -171,7 +171,7 @@ describeWithServers('a store behind a proxy', ['rgw', 'azurite', 'openssl'], (se
       const env = { [variableOf[scheme]]: address.replace('//', '//me:not-these@') };
       const { exitCode, stdout, stderr } = await run(['check', behind.location], behind, env);
       expect(inOneLine(stderr)).toContain(
-        `No connection to the proxy ${address} that ${variableOf[scheme]} names (ECONNREFUSED)`,
+        `Error: No connection to the proxy ${address} that ${variableOf[scheme]} names (ECONNREFUSED)`,
       );
       expect(exitCode).toBe(5);
       expect(stdout + stderr).not.toMatch(/not-these|^ +at /m);
@@ -298,7 +298,7 @@ describeWithServers('a store behind a proxy', ['rgw', 'azurite', 'openssl'], (se
         },
       });
       expect(inOneLine(stderr)).toContain(
-        `The proxy http://${proxy.host} that HTTPS_PROXY names does not let requests to sts.test:443 through (403)`,
+        `Error: The proxy http://${proxy.host} that HTTPS_PROXY names does not let requests to sts.test:443 through (403)`,
       );
       expect(exitCode).toBe(5);
     });
