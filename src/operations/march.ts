@@ -29,22 +29,31 @@ export async function* march(
   try {
     await Promise.all([left.start(), right.start()]);
     while (left.current !== undefined || right.current !== undefined) {
-      const order = compareHeads(left.current, right.current);
-      const found = order <= 0 ? left.current : undefined;
-      const counterpart = order >= 0 ? right.current : undefined;
-      batch.push({ key: (found ?? counterpart)?.key ?? '', source: found, target: counterpart });
-      const isLeftUsedUp = found !== undefined && !left.advance();
-      const isRightUsedUp = counterpart !== undefined && !right.advance();
-      if (isLeftUsedUp || isRightUsedUp || batch.length === BATCH_SIZE) {
-        yield batch;
-        // Not a new one instead: whoever has just gone through it is suspended with it until the next one comes.
-        batch.length = 0;
-        await Promise.all([isLeftUsedUp && left.nextPage(), isRightUsedUp && right.nextPage()]);
-      }
+      pairUp(left, right, batch);
+      yield batch;
+      // Not a new one instead: whoever has just gone through it is suspended with it until the next one comes.
+      batch.length = 0;
+      await Promise.all([left.isUsedUp && left.nextPage(), right.isUsedUp && right.nextPage()]);
     }
   } finally {
     await Promise.all([left.close(), right.close()]);
   }
+}
+
+/** Goes on until a side has used up its page. By itself, so that V8 need not compile what waits along with what is hot. */
+function pairUp(left: Cursor, right: Cursor, batch: Pair[]): void {
+  do {
+    const order = compareHeads(left.current, right.current);
+    const source = order <= 0 ? left.current : undefined;
+    const target = order >= 0 ? right.current : undefined;
+    batch.push({ key: (source ?? target)?.key ?? '', source, target });
+    if (source !== undefined) {
+      left.advance();
+    }
+    if (target !== undefined) {
+      right.advance();
+    }
+  } while (!left.isUsedUp && !right.isUsedUp && batch.length < BATCH_SIZE);
 }
 
 function compareHeads(source: ObjectStat | undefined, target: ObjectStat | undefined): number {
@@ -54,24 +63,36 @@ function compareHeads(source: ObjectStat | undefined, target: ObjectStat | undef
   return target === undefined ? -1 : compareKeys(source.key, target.key);
 }
 
+interface Cursor {
+  /** Undefined at the end. */
+  current: ObjectStat | undefined;
+  /** `current` was the last of its page, and the next one has not come. */
+  isUsedUp: boolean;
+  start(): Promise<void>;
+  /** Moves on within the page. */
+  advance(): void;
+  nextPage(): Promise<void>;
+  close(): Promise<void>;
+}
+
 /** Walks the objects of a paged listing one by one; a new promise only for a new page. */
-function cursor(pages: AsyncIterable<ObjectStat[]>, side: string) {
+function cursor(pages: AsyncIterable<ObjectStat[]>, side: string): Cursor {
   const iterator = pages[Symbol.asyncIterator]();
   let page: ObjectStat[] = [];
   let index = 0;
-  const self = {
-    current: undefined as ObjectStat | undefined,
+  const self: Cursor = {
+    current: undefined,
+    isUsedUp: false,
     start: () => self.nextPage(),
-    /** Moves on within the page; false when the page is used up. */
-    advance(): boolean {
+    advance(): void {
       index += 1;
       const next = page[index];
       if (next === undefined) {
-        return false;
+        self.isUsedUp = true;
+        return;
       }
       assertAscending(self.current, next, side);
       self.current = next;
-      return true;
     },
     async nextPage(): Promise<void> {
       const last = self.current;
@@ -83,6 +104,7 @@ function cursor(pages: AsyncIterable<ObjectStat[]>, side: string) {
       }
       page = result.done === true ? [] : result.value;
       index = 0;
+      self.isUsedUp = false;
       self.current = page[0];
       if (self.current !== undefined) {
         assertAscending(last, self.current, side);

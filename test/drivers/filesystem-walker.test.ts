@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -84,6 +85,20 @@ describe('listing in other threads', () => {
       }
     },
   );
+
+  it('brings the content of a leaf, and never waits for a pipe in its place', () => {
+    const leaves: LeafFolders[] = [{ parent: /^a\/$/, name: /^\d+\/$/, file: 'é7', unless: [] }];
+    const { readNow } = openSmallReader();
+    const wanted = { leaves, content: { ending: '/é7', maxBytes: 7 }, readNow };
+    const found = walkFiles(`${root}/`, 'a/', wanted).nextPage(1000);
+    expect(found.length).toBe(FILES / 100);
+    expect(new Set(found.map(({ content }) => content))).toEqual(new Set(['aaaaaaa']));
+    const folder = path.join(root, 'a', '77');
+    mkdirSync(folder);
+    execFileSync('mkfifo', [path.join(folder, 'é7')]);
+    expect(() => walkFiles(`${root}/`, 'a/', wanted).nextPage(1000)).toThrow('neither a file nor a folder');
+    rmSync(folder, { recursive: true });
+  });
 
   it('goes on behind a leaf', () => {
     const leaves: LeafFolders[] = [{ parent: /^a\/$/, name: /^\d+\/$/, file: 'é7', unless: [] }];

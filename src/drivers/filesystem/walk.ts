@@ -79,25 +79,25 @@ export function walkFiles(root: string, prefix: string, options: WalkOptions = {
     const key = folder + name;
     const link = entries.links?.get(name);
     if (!name.endsWith('/')) {
-      return (
-        (content !== undefined && link === undefined && key.endsWith(content.ending) && readFile(key)) ||
-        describeFile(root, key, link)
-      );
+      return (link === undefined ? readWanted(key) : undefined) ?? describeFile(root, key, link);
     }
     if (link !== undefined) {
       refuseCircle(root, key, link, levels);
     } else if (leaf?.name.test(name) === true) {
       const found = describeLeaf(root, key, leaf);
       if (found !== undefined) {
-        return found;
+        return readWanted(found.key) ?? found;
       }
     }
     return enter(key, '');
   }
 
-  /** Whatever it fails for shows when the file is described without. */
-  function readFile(key: string): ObjectStat | undefined {
-    const read = content === undefined ? undefined : readNow?.(root + key, content.maxBytes);
+  /** A plain file with its content, where that is asked for. Whatever it fails for shows when the file is described without. */
+  function readWanted(key: string): ObjectStat | undefined {
+    if (content === undefined || !key.endsWith(content.ending)) {
+      return undefined;
+    }
+    const read = readNow?.(root + key, content.maxBytes);
     return read === undefined ? undefined : { key, ...read };
   }
 

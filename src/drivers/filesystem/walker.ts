@@ -30,8 +30,10 @@ export interface WalkerOptions {
   now?: (() => number) | undefined;
 }
 
-/** A thread takes some 30 ms of CPU time to start. Most of what a small store takes is over by then. */
-const PATIENCE_MS = 20;
+/** A thread takes some 50 ms of CPU time to start. Most of what a small store takes is over by then. */
+const PATIENCE_MS = 30;
+/** Where each call waits, the patience is over before there are more. */
+const PAGES_ALWAYS_ASKED = 2;
 /** Few enough that a disk that is slow holds up this thread for some tenths of a second at most. */
 const PAGE_SIZE = 100;
 /** A walk hardly sleeps where the system has the folders in memory, and at each call where they are behind a network. */
@@ -61,6 +63,7 @@ export function openWalker({
   now = () => performance.now(),
 }: WalkerOptions): Walker {
   let spentMs = 0;
+  let pagesRead = 0;
   let recent = { sleeps: 0, files: 0 };
   const threads = new WalkThreads({ root, threadsMax, onPage: note });
 
@@ -91,11 +94,16 @@ export function openWalker({
   }
 
   function measured(nextPage: () => ObjectStat[]): ObjectStat[] {
+    // To ask for sleeps takes as long as to list a dozen files, and in a small store the answer changes nothing.
+    const isAsked = pagesRead < PAGES_ALWAYS_ASKED || spentMs >= patienceMs / 2;
+    pagesRead += 1;
+    const sleepsBefore = isAsked ? countSleeps() : 0;
     const startedAtMs = now();
-    const sleepsBefore = countSleeps();
     const page = nextPage();
     spentMs += now() - startedAtMs;
-    note(countSleeps() - sleepsBefore, page.length);
+    if (isAsked) {
+      note(countSleeps() - sleepsBefore, page.length);
+    }
     return page;
   }
 

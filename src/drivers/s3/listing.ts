@@ -21,16 +21,21 @@ export async function* listObjects(
 ): AsyncGenerator<ObjectStat[]> {
   const order = ascending(store, describeCall('list', prefix));
   for await (const page of pages(store, prefix, undefined, 'list', signal)) {
-    const objects = page.objects.map((object) => toObjectStat(store, object));
+    const objects = objectsOf(store, page, order);
     // While the next page is waited for, this one would still be held.
     page.objects.length = 0;
-    for (const { key } of objects) {
-      order(key);
-    }
     if (objects.length > 0) {
       yield objects;
     }
   }
+}
+
+function objectsOf(store: S3Store, page: ListingPage, order: (key: string) => void): ObjectStat[] {
+  return page.objects.map((listed) => {
+    const object = toObjectStat(store, listed);
+    order(object.key);
+    return object;
+  });
 }
 
 /** One level below a folder. See `Driver.listFolder`. An object named like the folder itself is an object in it. */
