@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
-import { buildConnector, Pool, type Dispatcher } from 'undici';
+import { buildConnector, type Dispatcher } from 'undici';
+import { Connections } from '../connections.ts';
 import type { Proxy } from '../proxy.ts';
 import { proxyRefused, proxyUnreachable } from './error.ts';
 
@@ -25,18 +26,15 @@ export function openDispatcher(
   proxy: Proxy | undefined,
   { connections, connectMs, idleMs, ...trust }: DispatcherSettings,
 ): Dispatcher {
-  const settings = { connections, pipelining: 1, headersTimeout: idleMs, bodyTimeout: idleMs };
-  const connect = { timeout: connectMs, ...trust };
+  const settings = { connections, idleMs };
+  const connect = buildConnector({ timeout: connectMs, ...trust });
   if (proxy === undefined) {
-    return new Pool(origin, { ...settings, connect });
+    return new Connections(origin, { ...settings, connect });
   }
   if (origin.startsWith('https:')) {
-    return new Pool(origin, {
-      ...settings,
-      connect: throughTunnel(proxy, buildConnector(connect), connectMs),
-    });
+    return new Connections(origin, { ...settings, connect: throughTunnel(proxy, connect, connectMs) });
   }
-  return new Pool(proxy.address, {
+  return new Connections(proxy.address, {
     ...settings,
     connect: toProxy(proxy, buildConnector({ timeout: connectMs })),
   }).compose((dispatch) => (request, handler) => {
