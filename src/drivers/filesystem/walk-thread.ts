@@ -7,7 +7,8 @@ import { walkFiles, type Walk } from './walk.ts';
 
 // What runs in each thread of `walk-threads.ts`: started as a thread, never imported.
 
-const PAGE_SIZE = 500;
+/** Two pages of each listing under way are in memory, here or there. */
+const PAGE_SIZE = 250;
 
 /** Those under way. Each goes on by a page when it is asked for one, so that they take turns. */
 const walks = new Map<number, Walk>();

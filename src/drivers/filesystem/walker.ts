@@ -30,8 +30,11 @@ export interface WalkerOptions {
   now?: (() => number) | undefined;
 }
 
-/** A thread takes some 50 ms of CPU time to start. Most of what a small store takes is over by then. */
-const PATIENCE_MS = 30;
+/**
+ * A thread takes 50 ms of CPU time to start, as much again until V8 has compiled the walk there as well, and 20 MB. A
+ * store of some 5,000 files is walked by then.
+ */
+const PATIENCE_MS = 100;
 /** Where each call waits, the patience is over before there are more. */
 const PAGES_ALWAYS_ASKED = 2;
 /** Few enough that a disk that is slow holds up this thread for some tenths of a second at most. */
