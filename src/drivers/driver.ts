@@ -139,7 +139,7 @@ export interface CallOptions {
 
 export interface ListOptions extends CallOptions {
   /**
-   * Folders of which the caller needs no more than one file, whose name it knows. What else lies in them may be
+   * Folders of which the caller needs no more than one file (and perhaps a folder), whose name it knows. What else lies in them may be
    * left out of the listing, and nothing beside: a filesystem then asks for the file, and need not read the folder.
    * Other stores ignore it.
    */
@@ -169,6 +169,11 @@ export interface LeafFolders {
   file: string;
   /** A folder that holds any of these, too, is listed whole. */
   unless: readonly string[];
+  /**
+   * The one folder in it, with its slash, of which the caller needs what is in it as well. It comes after the file in
+   * the order of keys. Where it is missing, or no plain folder, the whole is listed.
+   */
+  folder?: string | undefined;
 }
 
 export interface ReadOptions extends CallOptions {

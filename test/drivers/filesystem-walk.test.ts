@@ -11,6 +11,7 @@ import { walkFiles, type WalkOptions } from '../../src/drivers/filesystem/walk.t
 const LEAVES: readonly LeafFolders[] = [
   { parent: /^l\/$/, name: /^[0-9a-f]{2}\/$/, file: 'link', unless: [] },
   { parent: /^r\/$/, name: /^[0-9a-f]{2}\/$/, file: 'link', unless: ['signatures'] },
+  { parent: /^t\/$/, name: /^[0-9a-f]{2}\/$/, file: 'now/link', unless: [], folder: 'past/' },
 ];
 
 /** What stands at a path: a file, a folder, or something that hides or misleads. */
@@ -28,9 +29,23 @@ interface Thing {
   kind: Kind;
 }
 
-const top = fc.constantFrom('l', 'r', 'l', 'r', 'x');
+const top = fc.constantFrom('l', 'r', 't', 'l', 'r', 't', 't', 'x');
 const digest = fc.constantFrom('00', '0a', '00', '0a', 'ff', 'zz', 'link', '0a-b', 'A0');
 const child = fc.constantFrom('link', 'link', 'link', 'data', 'signatures', 'link.tmp', 'Grüße-😀');
+/** What a folder such as a tag's may hold. */
+const tagChild = fc.constantFrom(
+  ['now', 'link'],
+  ['now', 'link'],
+  ['now', 'link'],
+  ['past'],
+  ['past', 'link'],
+  ['past', 'link'],
+  ['past', 'link'],
+  ['past', 'sha256', 'data'],
+  ['now'],
+  ['now', 'data'],
+  ['data'],
+);
 const ordinary: fc.Arbitrary<Kind> = fc.constantFrom('file', 'file', 'file', 'empty file', 'folder');
 const damage: fc.Arbitrary<Kind> = fc.constantFrom('to a file', 'to a folder', 'sibling');
 const trap: fc.Arbitrary<Kind> = fc.constantFrom('dangling', 'circle');
@@ -42,6 +57,10 @@ const things = (kinds: fc.Arbitrary<Kind>) =>
         { weight: 1, arbitrary: fc.tuple(top, digest) },
         { weight: 6, arbitrary: fc.tuple(top, digest, child) },
         { weight: 2, arbitrary: fc.tuple(top, digest, child, child) },
+        {
+          weight: 4,
+          arbitrary: fc.tuple(digest, tagChild).map(([name, rest]) => ['t', name, ...rest]),
+        },
       ),
       kind: kinds,
     }),
@@ -130,6 +149,7 @@ function mayBeLeftOut(key: string, keys: ReadonlySet<string>): boolean {
   return (
     leaf !== undefined &&
     rest.join('/') !== leaf.file &&
+    (leaf.folder === undefined || !rest.join('/').startsWith(leaf.folder)) &&
     keys.has(folder + leaf.file) &&
     !leaf.unless.some((other) => [...keys].some((found) => found.startsWith(`${folder}${other}`)))
   );
@@ -168,6 +188,35 @@ describe('a walk that knows which file a folder holds', () => {
       expect(listed(root, '', { leaves: LEAVES })).toEqual([['l/0a/link', 'content of link'.length]]);
     });
   });
+
+  it('goes on in the folder that it knows to be there, without reading the one above', () => {
+    const wanted: Thing[] = [['past', 'sha256', 'a'], ['now', 'link'], ['now', 'other'], ['beside']].map(
+      (rest) => ({
+        parts: ['t', '0a', ...rest],
+        kind: 'file',
+      }),
+    );
+    inTree(wanted, (root) => {
+      expect(listed(root, '', { leaves: LEAVES }).map(([key]) => key)).toEqual([
+        't/0a/now/link',
+        't/0a/past/sha256/a',
+      ]);
+    });
+  });
+
+  it.each(['file', 'to a folder', 'circle', undefined] as const)(
+    'reads the whole where that folder is a %s',
+    (kind) => {
+      const wanted: Thing[] = [
+        { parts: ['t', '0a', 'now', 'link'], kind: 'file' },
+        { parts: ['t', '0a', 'zz'], kind: 'file' },
+        ...(kind === undefined ? [] : [{ parts: ['t', '0a', 'past'], kind }]),
+      ];
+      inTree(wanted, (root) => {
+        expect(outcome(root, '', { leaves: LEAVES })).toEqual(outcome(root, ''));
+      });
+    },
+  );
 
   it('fails wherever the full walk fails, unless the fault lies beside a file that is there', () => {
     fc.assert(

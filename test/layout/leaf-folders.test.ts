@@ -11,6 +11,7 @@ import {
   signatureLinkKey,
   tagCurrentKey,
   tagIndexKey,
+  tagsPrefix,
 } from '../../src/layout/paths.ts';
 
 const hex = fc.stringMatching(/^[0-9a-f]{64}$/);
@@ -18,15 +19,16 @@ const digest = hex.map((text) => `sha256:${text}` as Digest);
 const repository = fc.constantFrom('app', 'group/app', 'index/current', 'registry.example/Group/link');
 const tag = fc.constantFrom('latest', 'current', 'index', 'link', 'v1.0');
 
-/** The leaf folder that a key lies in, and the rest of the key; undefined where it lies in none. */
+/** The leaf folder that a key lies in, and the rest of the key; undefined where it lies in none, or in one of its folders that is gone into. */
 function split(key: string) {
   const parts = key.split('/');
   for (let depth = 1; depth < parts.length - 1; depth += 1) {
     const parent = `${parts.slice(0, depth).join('/')}/`;
     const name = `${parts[depth]}/`;
     const leaf = LEAF_FOLDERS.find((candidate) => candidate.parent.test(parent) && candidate.name.test(name));
-    if (leaf !== undefined) {
-      return { leaf, folder: parent + name, rest: key.slice((parent + name).length) };
+    const rest = key.slice((parent + name).length);
+    if (leaf !== undefined && (leaf.folder === undefined || !rest.startsWith(leaf.folder))) {
+      return { leaf, folder: parent + name, rest };
     }
   }
   return undefined;
@@ -60,19 +62,23 @@ describe('leaf folders', () => {
     const component = fc.oneof(hex, fc.constantFrom(...NAMES));
     const below = fc.array(component, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
     fc.assert(
-      fc.property(repository, tag, digest, below, fc.nat(4), (name, tagName, id, rest, which) => {
+      fc.property(repository, tag, digest, below, fc.nat(5), (name, tagName, id, rest, which) => {
         const folders = [
           blobDataKey(id),
           layerLinkKey(name, id),
           revisionLinkKey(name, id),
           tagCurrentKey(name, tagName),
           tagIndexKey(name, tagName, id),
+          `${tagsPrefix(name)}${tagName}/link`,
         ].map((key) => key.slice(0, key.lastIndexOf('/') + 1));
         const folder = folders[which] ?? '';
         if (isContent(parsePath(folder + rest))) {
-          const leaf = split(`${folder}x`)?.leaf;
-          const first = rest.split('/')[0] ?? '';
-          expect([rest, leaf?.file === rest || leaf?.unless.includes(first)]).toEqual([rest, true]);
+          const { leaf, folder: leafFolder = '' } = split(`${folder}x`) ?? {};
+          const inLeaf = (folder + rest).slice(leafFolder.length);
+          const first = inLeaf.split('/')[0] ?? '';
+          const isFound =
+            leaf?.file === inLeaf || leaf?.unless.includes(first) === true || leaf?.folder === `${first}/`;
+          expect([rest, isFound]).toEqual([rest, true]);
         }
       }),
       { numRuns: 2000 },
@@ -94,7 +100,7 @@ describe('leaf folders', () => {
     `docker/registry/v2/blobs/sha256/abc/${'a'.repeat(64)}/data`,
     `docker/registry/v2/blobs/tarsum/v1/sha256/aa/${'a'.repeat(64)}/data`,
     `elsewhere/docker/registry/v2/blobs/sha256/aa/${'a'.repeat(64)}/data`,
-    'docker/registry/v2/repositories/app/_manifests/tags/v1/past/link',
+    'docker/registry/v2/repositories/app/_manifests/tags/v1/index/past/link',
   ])('are none where the registry has none: %s', (key) => {
     expect(split(key)).toBeUndefined();
   });

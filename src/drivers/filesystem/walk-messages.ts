@@ -3,12 +3,18 @@ import { DriverError, type DriverErrorCode } from '../errors.ts';
 import { systemCode } from './errors.ts';
 import type { WalkWanted } from './walk.ts';
 
-/** What a thread that walks is asked. */
+/** What a thread that walks is asked. Each walk has a number, and each page of it is a job. */
 export type WalkRequest =
-  /** The next page of a walk, which has a number: that page is a job, and it is the first one that begins the walk. */
-  | { kind: 'page'; job: number; walk: number; root: string; prefix: string; wanted: WalkWanted }
+  /** The next page; of a walk that is not under way yet, the first. */
+  | { kind: 'page'; job: number; walk: number; begin?: WalkBegin | undefined }
   /** Nobody will ask for more of it. */
   | { kind: 'end'; walk: number };
+
+export interface WalkBegin {
+  root: string;
+  prefix: string;
+  wanted: WalkWanted;
+}
 
 export type WalkReply =
   | {
@@ -16,8 +22,8 @@ export type WalkReply =
       job: number;
       page: PackedPage;
       isLast: boolean;
-      /** How often the thread slept for it: see `countSleeps`. */
-      sleeps: number;
+      /** How often the thread slept for it: see `countSleeps`. Undefined where that was not asked. */
+      sleeps: number | undefined;
     }
   | { kind: 'failed'; job: number; error: PackedError };
 

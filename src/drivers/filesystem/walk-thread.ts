@@ -2,41 +2,51 @@ import { parentPort } from 'node:worker_threads';
 import { filesystemError } from './errors.ts';
 import { openSmallReader } from './read-small.ts';
 import { countSleeps } from './sleeps.ts';
-import { packError, packPage, type WalkReply, type WalkRequest } from './walk-messages.ts';
+import { packError, packPage, type WalkBegin, type WalkReply, type WalkRequest } from './walk-messages.ts';
 import { walkFiles, type Walk } from './walk.ts';
 
 // What runs in each thread of `walk-threads.ts`: started as a thread, never imported.
 
 /** Two pages of each listing under way are in memory, here or there. */
 const PAGE_SIZE = 250;
+/** To ask for sleeps takes as long as to list a dozen files. */
+const PAGES_FOR_ONE_ASKED = 8;
+
+interface Begun extends WalkBegin {
+  walk?: Walk;
+}
 
 /** Those under way. Each goes on by a page when it is asked for one, so that they take turns. */
-const walks = new Map<number, Walk>();
+const walks = new Map<number, Begun>();
 const smallFiles = openSmallReader();
+let pagesRead = 0;
 
 parentPort?.on('message', (request: WalkRequest) => {
   if (request.kind === 'end') {
     walks.delete(request.walk);
-  } else {
-    parentPort?.postMessage(answerTo(request));
+    return;
+  }
+  if (request.begin !== undefined) {
+    walks.set(request.walk, request.begin);
+  }
+  const begun = walks.get(request.walk);
+  if (begun !== undefined) {
+    parentPort?.postMessage(answerTo(request.job, begun));
   }
 });
 
-function answerTo(request: Exclude<WalkRequest, { kind: 'end' }>): WalkReply {
-  const { job, root, prefix } = request;
-  const sleepsBefore = countSleeps();
+function answerTo(job: number, begun: Begun): WalkReply {
+  const { root, prefix, wanted } = begun;
+  const isAsked = pagesRead % PAGES_FOR_ONE_ASKED === 0;
+  pagesRead += 1;
+  const sleepsBefore = isAsked ? countSleeps() : 0;
   try {
-    const page = walkOf(request).nextPage(PAGE_SIZE);
-    const sleeps = countSleeps() - sleepsBefore;
+    begun.walk ??= walkFiles(root, prefix, { ...wanted, readNow: smallFiles.readNow });
+    const page = begun.walk.nextPage(PAGE_SIZE);
+    const sleeps = isAsked ? countSleeps() - sleepsBefore : undefined;
     return { kind: 'page', job, page: packPage(page), isLast: page.length < PAGE_SIZE, sleeps };
   } catch (error) {
     // A failed system call is the store's failure.
     return { kind: 'failed', job, error: packError(filesystemError(error, 'list', root + prefix, prefix)) };
   }
-}
-
-function walkOf({ walk, root, prefix, wanted }: Exclude<WalkRequest, { kind: 'end' }>): Walk {
-  const begun = walks.get(walk) ?? walkFiles(root, prefix, { ...wanted, readNow: smallFiles.readNow });
-  walks.set(walk, begun);
-  return begun;
 }

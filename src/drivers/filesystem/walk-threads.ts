@@ -1,6 +1,12 @@
 import type { ObjectStat } from '../driver.ts';
 import { leastLoaded, Thread } from '../thread.ts';
-import { unpackError, unpackPage, type WalkReply, type WalkRequest } from './walk-messages.ts';
+import {
+  unpackError,
+  unpackPage,
+  type WalkBegin,
+  type WalkReply,
+  type WalkRequest,
+} from './walk-messages.ts';
 import type { WalkWanted } from './walk.ts';
 
 type Page = Extract<WalkReply, { kind: 'page' }>;
@@ -16,8 +22,8 @@ export interface WalkThreadsOptions {
   root: string;
   /** How many there may be now; asked when a walk begins. */
   threadsMax: () => number;
-  /** Told of each page: how often the walk slept for it, and how many files it has. */
-  onPage: (sleeps: number, files: number) => void;
+  /** Told of a page now and then: how often the walk slept for it, and how many files it has. */
+  onSleeps: (sleeps: number, files: number) => void;
 }
 
 /** Names of files live short. In 2 MB they were collected so often that it took a tenth of the CPU time. */
@@ -44,20 +50,22 @@ export class WalkThreads {
   ): AsyncGenerator<ObjectStat[]> {
     const walk = this.#nextWalk;
     this.#nextWalk += 1;
-    const { root, onPage } = this.#options;
+    const { root, onSleeps } = this.#options;
     const walker = this.#threadFor();
     walker.load += 1;
-    const ask = (): Promise<Page> => {
-      const page = askFor(walker.thread, { kind: 'page', walk, root, prefix, wanted }, signal);
+    const ask = (begin?: WalkBegin): Promise<Page> => {
+      const page = askFor(walker.thread, { kind: 'page', walk, begin }, signal);
       // It is awaited only once the page before it was worked on, if ever.
       page.catch(() => undefined);
       return page;
     };
     try {
-      let asked = ask();
+      let asked = ask({ root, prefix, wanted });
       for (;;) {
         const { page, isLast, sleeps } = await asked;
-        onPage(sleeps, page.keys.length);
+        if (sleeps !== undefined) {
+          onSleeps(sleeps, page.keys.length);
+        }
         if (!isLast) {
           asked = ask();
         }

@@ -86,6 +86,9 @@ export function walkFiles(root: string, prefix: string, options: WalkOptions = {
     } else if (leaf?.name.test(name) === true) {
       const found = describeLeaf(root, key, leaf);
       if (found !== undefined) {
+        if (leaf.folder !== undefined) {
+          enter(key + leaf.folder, '');
+        }
         return readWanted(found.key) ?? found;
       }
     }
@@ -234,11 +237,18 @@ function describeFile(root: string, key: string, known: Stats | undefined): Obje
  * The one file of a leaf folder. Undefined where anything is not as expected: reading the folder then tells what
  * there is, or why it cannot be told.
  */
-function describeLeaf(root: string, folder: string, { file, unless }: LeafFolders): ObjectStat | undefined {
+function describeLeaf(
+  root: string,
+  folder: string,
+  { file, unless, folder: below }: LeafFolders,
+): ObjectStat | undefined {
   const path = root + folder;
   try {
     const stats = lstatSync(path + file, { throwIfNoEntry: false });
     if (stats?.isFile() !== true || unless.some((name) => isStillThere(path + name))) {
+      return undefined;
+    }
+    if (below !== undefined && !lstatSync(path + below.slice(0, -1)).isDirectory()) {
       return undefined;
     }
     return { key: folder + file, sizeBytes: stats.size, modifiedAtMs: stats.mtimeMs };

@@ -68,7 +68,7 @@ export function openWalker({
   let spentMs = 0;
   let pagesRead = 0;
   let recent = { sleeps: 0, files: 0 };
-  const threads = new WalkThreads({ root, threadsMax, onPage: note });
+  const threads = new WalkThreads({ root, threadsMax, onSleeps: note });
 
   async function* pages(
     prefix: string,
