@@ -112,9 +112,9 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#statusCode = statusCode;
     this.#headers = headers;
     if (this.#maxBytes !== Infinity && this.#isSuccess()) {
-      const announcedBytes = Number(util.parseHeaders(headers)['content-length'] ?? 0);
-      if (announcedBytes > this.#maxBytes) {
-        this.fail(new AnswerTooLarge(announcedBytes));
+      const sizeBytes = announcedBytes(headers);
+      if (sizeBytes > this.#maxBytes) {
+        this.fail(new AnswerTooLarge(sizeBytes));
       }
     }
     return true;
@@ -179,6 +179,19 @@ class Exchange implements Dispatcher.DispatchHandler {
 
 /** Only ever seen by undici: whoever asked has his answer by then. */
 const ENDED = new Error('The request was ended by its caller.');
+
+const CONTENT_LENGTH = 'content-length';
+
+/** What an answer says of its length, or 0: the one header that is looked for in every answer, so only it is read. */
+function announcedBytes(raw: readonly Buffer[]): number {
+  const at = raw.findIndex(
+    (name, index) =>
+      index % 2 === 0 &&
+      name.length === CONTENT_LENGTH.length &&
+      util.headerNameToString(name) === CONTENT_LENGTH,
+  );
+  return at < 0 ? 0 : Number(raw[at + 1]);
+}
 
 /** In memory of its own: undici's chunks are parts of the large ones that came from the socket, and keep them. */
 function joined(chunks: Buffer[] | undefined): Buffer {
