@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
-import { buildConnector, type Dispatcher } from 'undici';
-import { Connections } from '../connections.ts';
+import { buildConnector, Pool, type Dispatcher } from 'undici';
 import type { Proxy } from '../proxy.ts';
 import { proxyRefused, proxyUnreachable } from './error.ts';
 
@@ -26,15 +25,18 @@ export function openDispatcher(
   proxy: Proxy | undefined,
   { connections, connectMs, idleMs, ...trust }: DispatcherSettings,
 ): Dispatcher {
-  const settings = { connections, idleMs };
-  const connect = buildConnector({ timeout: connectMs, ...trust });
+  const settings = { connections, pipelining: 1, headersTimeout: idleMs, bodyTimeout: idleMs };
+  const connect = { timeout: connectMs, ...trust };
   if (proxy === undefined) {
-    return new Connections(origin, { ...settings, connect });
+    return new Pool(origin, { ...settings, connect });
   }
   if (origin.startsWith('https:')) {
-    return new Connections(origin, { ...settings, connect: throughTunnel(proxy, connect, connectMs) });
+    return new Pool(origin, {
+      ...settings,
+      connect: throughTunnel(proxy, buildConnector(connect), connectMs),
+    });
   }
-  return new Connections(proxy.address, {
+  return new Pool(proxy.address, {
     ...settings,
     connect: toProxy(proxy, buildConnector({ timeout: connectMs })),
   }).compose((dispatch) => (request, handler) => {
