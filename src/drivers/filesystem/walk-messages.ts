@@ -22,8 +22,8 @@ export type WalkReply =
       job: number;
       page: PackedPage;
       isLast: boolean;
-      /** How often the thread slept for it: see `countSleeps`. Undefined where that was not asked. */
-      sleeps: number | undefined;
+      /** How often the thread slept for it: see `countSleeps`. */
+      sleeps: number;
     }
   | { kind: 'failed'; job: number; error: PackedError };
 

@@ -9,8 +9,6 @@ import { walkFiles, type Walk } from './walk.ts';
 
 /** Two pages of each listing under way are in memory, here or there. */
 const PAGE_SIZE = 250;
-/** To ask for sleeps takes as long as to list a dozen files. */
-const PAGES_FOR_ONE_ASKED = 8;
 
 interface Begun extends WalkBegin {
   walk?: Walk;
@@ -19,7 +17,6 @@ interface Begun extends WalkBegin {
 /** Those under way. Each goes on by a page when it is asked for one, so that they take turns. */
 const walks = new Map<number, Begun>();
 const smallFiles = openSmallReader();
-let pagesRead = 0;
 
 parentPort?.on('message', (request: WalkRequest) => {
   if (request.kind === 'end') {
@@ -37,13 +34,11 @@ parentPort?.on('message', (request: WalkRequest) => {
 
 function answerTo(job: number, begun: Begun): WalkReply {
   const { root, prefix, wanted } = begun;
-  const isAsked = pagesRead % PAGES_FOR_ONE_ASKED === 0;
-  pagesRead += 1;
-  const sleepsBefore = isAsked ? countSleeps() : 0;
+  const sleepsBefore = countSleeps();
   try {
     begun.walk ??= walkFiles(root, prefix, { ...wanted, readNow: smallFiles.readNow });
     const page = begun.walk.nextPage(PAGE_SIZE);
-    const sleeps = isAsked ? countSleeps() - sleepsBefore : undefined;
+    const sleeps = countSleeps() - sleepsBefore;
     return { kind: 'page', job, page: packPage(page), isLast: page.length < PAGE_SIZE, sleeps };
   } catch (error) {
     // A failed system call is the store's failure.

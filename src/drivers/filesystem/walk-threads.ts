@@ -22,7 +22,7 @@ export interface WalkThreadsOptions {
   root: string;
   /** How many there may be now; asked when a walk begins. */
   threadsMax: () => number;
-  /** Told of a page now and then: how often the walk slept for it, and how many files it has. */
+  /** Told of each page: how often the walk slept for it, and how many files it has. */
   onSleeps: (sleeps: number, files: number) => void;
 }
 
@@ -63,9 +63,7 @@ export class WalkThreads {
       let asked = ask({ root, prefix, wanted });
       for (;;) {
         const { page, isLast, sleeps } = await asked;
-        if (sleeps !== undefined) {
-          onSleeps(sleeps, page.keys.length);
-        }
+        onSleeps(sleeps, page.keys.length);
         if (!isLast) {
           asked = ask();
         }

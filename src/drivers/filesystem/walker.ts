@@ -35,8 +35,6 @@ export interface WalkerOptions {
  * store of some 5,000 files is walked by then.
  */
 const PATIENCE_MS = 100;
-/** Where each call waits, the patience is over before there are more. */
-const PAGES_ALWAYS_ASKED = 2;
 /** Few enough that a disk that is slow holds up this thread for some tenths of a second at most. */
 const PAGE_SIZE = 100;
 /** A walk hardly sleeps where the system has the folders in memory, and at each call where they are behind a network. */
@@ -66,7 +64,6 @@ export function openWalker({
   now = () => performance.now(),
 }: WalkerOptions): Walker {
   let spentMs = 0;
-  let pagesRead = 0;
   let recent = { sleeps: 0, files: 0 };
   const threads = new WalkThreads({ root, threadsMax, onSleeps: note });
 
@@ -97,16 +94,11 @@ export function openWalker({
   }
 
   function measured(nextPage: () => ObjectStat[]): ObjectStat[] {
-    // To ask for sleeps takes as long as to list a dozen files, and in a small store the answer changes nothing.
-    const isAsked = pagesRead < PAGES_ALWAYS_ASKED || spentMs >= patienceMs / 2;
-    pagesRead += 1;
-    const sleepsBefore = isAsked ? countSleeps() : 0;
+    const sleepsBefore = countSleeps();
     const startedAtMs = now();
     const page = nextPage();
     spentMs += now() - startedAtMs;
-    if (isAsked) {
-      note(countSleeps() - sleepsBefore, page.length);
-    }
+    note(countSleeps() - sleepsBefore, page.length);
     return page;
   }
 
