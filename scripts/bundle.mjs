@@ -83,7 +83,7 @@ function startEntry(lent) {
  * which reads what is streamed, is no part of the classes themselves: the index gives it to them.
  */
 function partOfUndici() {
-  const parts = { Pool: 'dispatcher/pool.js', buildConnector: 'core/connect.js', util: 'core/util.js' };
+  const parts = { Pool: 'dispatcher/pool.js', buildConnector: 'core/connect.js' };
   return partOf('undici', [
     `import Dispatcher from 'undici/lib/dispatcher/dispatcher.js';`,
     `import request from 'undici/lib/api/api-request.js';`,

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { util, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 
 export interface WholeAnswer {
   statusCode: number;
@@ -44,38 +44,14 @@ export function exchange(
   });
 }
 
-/** Of most answers nobody looks at the headers: they are read when they are asked for. */
-class Answer implements WholeAnswer {
-  readonly statusCode: number;
-  readonly body: Buffer;
-  readonly #raw: Buffer[];
-  #headers: WholeAnswer['headers'] | undefined;
-
-  constructor(statusCode: number, raw: Buffer[], body: Buffer) {
-    this.statusCode = statusCode;
-    this.#raw = raw;
-    this.body = body;
-  }
-
-  get headers(): WholeAnswer['headers'] {
-    return (this.#headers ??= util.parseHeaders(this.#raw));
-  }
-}
-
-/**
- * Has the methods by which undici's own `request` and `stream` are told of their answers. What its types want in their
- * place is put before these in undici 7: two objects more for each request, and headers and trailers that are read
- * whether or not anybody looks at them. A first copy of 20,020 small objects took 4 % less CPU time without that (median
- * of six runs of both builds side by side).
- */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #resolve: (answer: WholeAnswer) => void;
   readonly #reject: (error: unknown) => void;
   readonly #others: Set<Exchange> | undefined;
   readonly #maxBytes: number;
-  #abort: ((reason: Error) => void) | undefined;
+  #controller: Dispatcher.DispatchController | undefined;
   #statusCode = 0;
-  #headers: Buffer[] = [];
+  #headers: WholeAnswer['headers'] = {};
   #chunks: Buffer[] | undefined;
   #sizeBytes = 0;
   #hasEnded = false;
@@ -98,31 +74,32 @@ class Exchange implements Dispatcher.DispatchHandler {
     }
   }
 
-  onConnect(abort: (reason: Error) => void): void {
-    this.#abort = abort;
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
     if (this.#hasEnded) {
-      abort(ENDED);
+      controller.abort(ENDED);
     }
   }
 
-  onHeaders(statusCode: number, headers: Buffer[]): boolean {
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    statusCode: number,
+    headers: WholeAnswer['headers'],
+  ): void {
     if (statusCode < 200) {
-      return true;
+      return;
     }
     this.#statusCode = statusCode;
     this.#headers = headers;
-    if (this.#maxBytes !== Infinity && this.#isSuccess()) {
-      const sizeBytes = announcedBytes(headers);
-      if (sizeBytes > this.#maxBytes) {
-        this.fail(new AnswerTooLarge(sizeBytes));
-      }
+    const announcedBytes = Number(headers['content-length'] ?? 0);
+    if (this.#isSuccess() && announcedBytes > this.#maxBytes) {
+      this.fail(new AnswerTooLarge(announcedBytes));
     }
-    return true;
   }
 
-  onData(chunk: Buffer): boolean {
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#hasEnded) {
-      return true;
+      return;
     }
     this.#sizeBytes += chunk.byteLength;
     (this.#chunks ??= []).push(chunk);
@@ -132,16 +109,15 @@ class Exchange implements Dispatcher.DispatchHandler {
       }
     } else if (this.#sizeBytes > MAX_ERROR_BYTES) {
       this.#succeed();
-      this.#abort?.(ENDED);
+      controller.abort(ENDED);
     }
-    return true;
   }
 
-  onComplete(): void {
+  onResponseEnd(): void {
     this.#succeed();
   }
 
-  onError(error: Error): void {
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#statusCode !== 0 && !this.#isSuccess()) {
       this.#succeed();
     } else {
@@ -153,13 +129,13 @@ class Exchange implements Dispatcher.DispatchHandler {
   fail(error: unknown): void {
     if (this.#end()) {
       this.#reject(error);
-      this.#abort?.(ENDED);
+      this.#controller?.abort(ENDED);
     }
   }
 
   #succeed(): void {
     if (this.#end()) {
-      this.#resolve(new Answer(this.#statusCode, this.#headers, joined(this.#chunks)));
+      this.#resolve({ statusCode: this.#statusCode, headers: this.#headers, body: joined(this.#chunks) });
     }
   }
 
@@ -179,19 +155,6 @@ class Exchange implements Dispatcher.DispatchHandler {
 
 /** Only ever seen by undici: whoever asked has his answer by then. */
 const ENDED = new Error('The request was ended by its caller.');
-
-const CONTENT_LENGTH = 'content-length';
-
-/** What an answer says of its length, or 0: the one header that is looked for in every answer, so only it is read. */
-function announcedBytes(raw: readonly Buffer[]): number {
-  const at = raw.findIndex(
-    (name, index) =>
-      index % 2 === 0 &&
-      name.length === CONTENT_LENGTH.length &&
-      util.headerNameToString(name) === CONTENT_LENGTH,
-  );
-  return at < 0 ? 0 : Number(raw[at + 1]);
-}
 
 /** In memory of its own: undici's chunks are parts of the large ones that came from the socket, and keep them. */
 function joined(chunks: Buffer[] | undefined): Buffer {

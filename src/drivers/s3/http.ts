@@ -83,12 +83,11 @@ export function openS3Http(connection: S3Connection, options: S3Options): S3Http
     } catch (error) {
       throw error instanceof AnswerTooLarge ? error : toDriverError(place, error, details, signal);
     }
-    const { statusCode, body } = answer;
+    const { statusCode, headers, body } = answer;
     if (statusCode >= 200 && statusCode < 300) {
       hasSucceeded = true;
       return answer;
     }
-    const { headers } = answer;
     throw refusalError(place, parseRefusal(statusCode, headers, body.toString('utf8')), details);
   }
 
