@@ -55,6 +55,16 @@ describe('the pace of reads', () => {
     expect(reads(5000)).not.toContain(true);
   });
 
+  it('does not count the sleeps between reads', () => {
+    const clock = { nowMs: 0, sleeps: 0 };
+    const pace = new ReadPace({ now: () => clock.nowMs, sleeps: () => clock.sleeps });
+    for (let read = 0; read < 500; read += 1) {
+      expect(pace.isWaiting()).toBe(false);
+      pace.timed(() => (clock.nowMs += 1));
+      clock.sleeps += 1;
+    }
+  });
+
   it('counts reads that fail as well', () => {
     let nowMs = 0;
     let sleeps = 0;

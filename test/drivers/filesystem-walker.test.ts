@@ -1,14 +1,24 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Driver, LeafFolders, ObjectStat } from '../../src/drivers/driver.ts';
 import { DriverError } from '../../src/drivers/errors.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
 import { openSmallReader } from '../../src/drivers/filesystem/read-small.ts';
 import { walkFiles } from '../../src/drivers/filesystem/walk.ts';
 import { packError, packPage, unpackError, unpackPage } from '../../src/drivers/filesystem/walk-messages.ts';
+import { WalkThreads } from '../../src/drivers/filesystem/walk-threads.ts';
 import { openWalker, type WalkerOptions } from '../../src/drivers/filesystem/walker.ts';
 import { listAll } from './contract.ts';
 
@@ -224,6 +234,27 @@ describe('listing in other threads', () => {
     expect(propertiesOf(there)).toEqual(propertiesOf(here));
     expect(propertiesOf(there)).toContainEqual(['code', 'BAD_LISTING']);
     unlinkSync(dangling);
+  });
+
+  it('ends threads that have nothing to do, and starts others when there is', async () => {
+    const threads = new WalkThreads({ root: `${root}/`, threadsMax: () => 2, onSleeps: () => {}, idleMs: 0 });
+    const keysOf = async (prefix: string): Promise<string[]> => {
+      const keys: string[] = [];
+      for await (const page of threads.pages(prefix, {}, undefined)) {
+        keys.push(...page.map(({ key }) => key));
+      }
+      return keys;
+    };
+    const running = () => readdirSync('/proc/self/task').length;
+    const before = running();
+    for (let round = 0; round < 12; round += 1) {
+      const [first, second] = await Promise.all([keysOf('a/1'), keysOf('b/')]);
+      expect([first.length, second.length]).toEqual([countOf('1'), FILES]);
+      // Now one that begins while the threads are about to end, now one that begins when they have.
+      await new Promise((resolve) => setTimeout(resolve, (round % 4) * 5));
+    }
+    await vi.waitUntil(() => running() <= before, { timeout: 10_000 });
+    await threads.close();
   });
 
   it('ends its threads when it is closed, also with a listing under way', async () => {

@@ -24,16 +24,21 @@ export interface WalkThreadsOptions {
   threadsMax: () => number;
   /** Told of each page: how often the walk slept for it, and how many files it has. */
   onSleeps: (sleeps: number, files: number) => void;
+  /** After so long without a walk they end; the next one starts others. */
+  idleMs?: number | undefined;
 }
 
 /** Names of files live short. In 2 MB they were collected so often that it took a tenth of the CPU time. */
 const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 8 };
+
+const IDLE_MS = 1000;
 
 /** Threads that walk the tree of one driver. */
 export class WalkThreads {
   readonly #options: WalkThreadsOptions;
   readonly #threads = new Set<WalkThread>();
   #nextWalk = 0;
+  #idle: NodeJS.Timeout | undefined;
 
   constructor(options: WalkThreadsOptions) {
     this.#options = options;
@@ -77,12 +82,28 @@ export class WalkThreads {
     } finally {
       walker.load -= 1;
       walker.thread.tell({ kind: 'end', walk });
+      this.#closeWhenIdle();
     }
   }
 
   /** Ends the threads, whatever they are doing. */
   async close(): Promise<void> {
-    await Promise.all([...this.#threads].map(({ thread }) => thread.close()));
+    clearTimeout(this.#idle);
+    const ending = [...this.#threads];
+    // At once: a walk that begins now must not be given to one that is about to end.
+    this.#threads.clear();
+    await Promise.all(ending.map(({ thread }) => thread.close()));
+  }
+
+  /** Listing is over for now, and what the threads take may be needed for what comes after it. */
+  #closeWhenIdle(): void {
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => {
+      if ([...this.#threads].every(({ load }) => load === 0)) {
+        void this.close();
+      }
+    }, this.#options.idleMs ?? IDLE_MS);
+    this.#idle.unref();
   }
 
   #threadFor(): WalkThread {
