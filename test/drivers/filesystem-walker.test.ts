@@ -170,6 +170,21 @@ describe('listing in other threads', () => {
     );
   });
 
+  it('names an empty folder once, where another thread takes over behind it', () => {
+    const none = path.join(root, 'a', '7', 'none');
+    mkdirSync(none);
+    const keysBehind = (after: string) =>
+      walkFiles(`${root}/`, 'a/7/', { emptyFolders: true, after })
+        .nextPage(1000)
+        .map(({ key }) => key);
+    const all = keysBehind('');
+    for (const [index, key] of all.entries()) {
+      expect(keysBehind(key)).toEqual(all.slice(index + 1));
+    }
+    expect(all).toContain('a/7/none/');
+    rmdirSync(none);
+  });
+
   it('asks for leaves there as well', async () => {
     const leaves: LeafFolders[] = [{ parent: /^a\/$/, name: /^\d+\/$/, file: 'é7', unless: [] }];
     const found: string[] = [];

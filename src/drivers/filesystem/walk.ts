@@ -67,7 +67,7 @@ export function walkFiles(root: string, prefix: string, options: WalkOptions = {
       }
       level.next += 1;
       const found = look(level, name);
-      if (found !== undefined && !isPassed(found.key, after)) {
+      if (found !== undefined && (after === '' || compareKeys(found.key, after) > 0)) {
         page.push(found);
       }
     }
