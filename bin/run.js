@@ -10,11 +10,16 @@ const { loadPart, parts, root } = require('./load-bundle.js');
 const STARTED_AFTER_MS = 1000;
 
 const { run } = loadPart(parts.start).exports;
+let commands;
 void run(root, process.argv.slice(2), (lend) => {
+  if (commands !== undefined) {
+    return commands;
+  }
   setTimeout(boundHeap, STARTED_AFTER_MS).unref();
   // From Node 22.1 on, what is compiled of the SDKs is kept between runs.
   require('node:module').enableCompileCache?.();
-  return loadPart(parts.commands, lend).exports.commands;
+  commands = loadPart(parts.commands, lend).exports.commands;
+  return commands;
 });
 
 /**

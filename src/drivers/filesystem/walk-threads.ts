@@ -1,5 +1,6 @@
 import type { ObjectStat } from '../driver.ts';
 import { leastLoaded, Thread } from '../thread.ts';
+import { systemCode } from './errors.ts';
 import {
   unpackError,
   unpackPage,
@@ -39,9 +40,15 @@ export class WalkThreads {
   readonly #threads = new Set<WalkThread>();
   #nextWalk = 0;
   #idle: NodeJS.Timeout | undefined;
+  #areRefused = false;
 
   constructor(options: WalkThreadsOptions) {
     this.#options = options;
+  }
+
+  /** To be asked before a walk begins. False where no thread can be started. */
+  start(): boolean {
+    return this.#threads.size > 0 || this.#add() !== undefined;
   }
 
   /**
@@ -111,18 +118,38 @@ export class WalkThreads {
     if (best !== undefined && (best.load === 0 || this.#threads.size >= this.#options.threadsMax())) {
       return best;
     }
-    const thread: WalkThread = {
-      thread: new Thread({
-        program: new URL(`./walk-thread.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url),
-        purpose: 'lists folders',
-        resourceLimits: RESOURCE_LIMITS,
-        isLast: () => true,
-        onEnd: () => this.#threads.delete(thread),
-      }),
-      load: 0,
-    };
-    this.#threads.add(thread);
+    const thread = this.#add() ?? best;
+    if (thread === undefined) {
+      throw new TypeError('Threads are to be started before a walk begins.');
+    }
     return thread;
+  }
+
+  /** Undefined where the system allows no further thread (`ulimit -u`, `pids.max`), which is not tried again. */
+  #add(): WalkThread | undefined {
+    if (this.#areRefused) {
+      return undefined;
+    }
+    try {
+      const thread: WalkThread = {
+        thread: new Thread({
+          program: new URL(`./walk-thread.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url),
+          purpose: 'lists folders',
+          resourceLimits: RESOURCE_LIMITS,
+          isLast: () => true,
+          onEnd: () => this.#threads.delete(thread),
+        }),
+        load: 0,
+      };
+      this.#threads.add(thread);
+      return thread;
+    } catch (error) {
+      if (systemCode(error) !== 'ERR_WORKER_INIT_FAILED') {
+        throw error;
+      }
+      this.#areRefused = true;
+      return undefined;
+    }
   }
 }
 

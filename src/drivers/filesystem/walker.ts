@@ -90,6 +90,8 @@ export function openWalker({
         return;
       }
     }
+    // It holds the names of all folders that it is in.
+    walk = undefined;
     yield* threads.pages(prefix, { ...wanted, after: last }, signal);
   }
 
@@ -113,9 +115,9 @@ export function openWalker({
     return recent.sleeps > recent.files * SLEEPS_PER_FILE;
   }
 
-  /** On a single core another thread helps only by waiting. */
+  /** On a single core another thread helps only by waiting. Where none can be started, this one does it all. */
   function isForThreads(): boolean {
-    return spentMs >= patienceMs && (cores > 1 || isWaiting());
+    return spentMs >= patienceMs && (cores > 1 || isWaiting()) && threads.start();
   }
 
   function threadsMax(): number {
