@@ -11,16 +11,14 @@ const STARTED_AFTER_MS = 1000;
 
 const { run } = loadPart(parts.start).exports;
 let commands;
-void run(root, process.argv.slice(2), (lend) => {
-  if (commands !== undefined) {
-    return commands;
-  }
+void run(root, process.argv.slice(2), (lend) => (commands ??= loadCommands(lend)));
+
+function loadCommands(lend) {
   setTimeout(boundHeap, STARTED_AFTER_MS).unref();
   // From Node 22.1 on, what is compiled of the SDKs is kept between runs.
   require('node:module').enableCompileCache?.();
-  commands = loadPart(parts.commands, lend).exports.commands;
-  return commands;
-});
+  return loadPart(parts.commands, lend).exports.commands;
+}
 
 /**
  * V8 would let the heap grow to several times of what is in use: with this, a pass over 100,000 objects takes 170 MB

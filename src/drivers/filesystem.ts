@@ -21,7 +21,7 @@ import { findFolders } from './filesystem/find-folders.ts';
 import { probeFolder } from './filesystem/probe.ts';
 import { openSmallReader } from './filesystem/read-small.ts';
 import { listOneFolder } from './filesystem/walk.ts';
-import { openWalker } from './filesystem/walker.ts';
+import { openWalker, type WalkerOptions } from './filesystem/walker.ts';
 import { openWriter } from './filesystem/write.ts';
 import { hashFile } from './hashing/hash-threads.ts';
 
@@ -30,8 +30,8 @@ export interface FilesystemOptions {
   root: string;
   /** For messages; the root itself when left out. */
   location?: string;
-  /** How long listings run in this thread, all together, before other threads take them over. */
-  walkPatienceMs?: number | undefined;
+  /** When listings go to other threads, where that is not left to the machine; for tests. */
+  walker?: Pick<WalkerOptions, 'patienceMs' | 'cores'>;
 }
 
 /**
@@ -54,7 +54,7 @@ const DELETES_AT_ONCE = 16;
 export async function openFilesystem({
   root: given,
   location = given,
-  walkPatienceMs,
+  walker: walkerOptions = {},
 }: FilesystemOptions): Promise<Driver> {
   const { root, stats: rootStats } = resolveRoot(given);
   const writer = openWriter(
@@ -63,7 +63,7 @@ export async function openFilesystem({
   );
 
   const smallFiles = openSmallReader();
-  const walker = openWalker({ root, readNow: smallFiles.readNow, patienceMs: walkPatienceMs });
+  const walker = openWalker({ root, readNow: smallFiles.readNow, ...walkerOptions });
 
   /** An unmounted or replaced root makes every file look absent; that must never pass for an empty store. */
   function assertRootUnchanged(operation: string): void {

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { Worker, type ResourceLimits } from 'node:worker_threads';
 
 export interface ThreadOptions<Reply> {
-  /** The module that runs in it. It lies beside the one that starts it, and has that one's ending. */
+  /** The module that runs in it: see `programBeside`. */
   program: URL;
   /** What it does, for messages: `hashes`. */
   purpose: string;
@@ -112,6 +112,11 @@ export class Thread<Request, Reply extends { job: number }> {
     }
     onEnd();
   }
+}
+
+/** The module of this name beside another, of which `import.meta.url` is given: as it was compiled, or among the sources. */
+export function programBeside(moduleUrl: string, name: string): URL {
+  return new URL(`./${name}${moduleUrl.endsWith('.ts') ? '.ts' : '.js'}`, moduleUrl);
 }
 
 /** The one of several threads that has least on hand. */

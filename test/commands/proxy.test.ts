@@ -259,23 +259,28 @@ describeWithServers('a store behind a proxy', ['rgw', 'azurite', 'openssl'], (se
       expect(new Set(proxy.passed.map(({ target }) => target))).toEqual(new Set([`${S3_HOST}:80`]));
     });
 
+    /** Credentials that are asked of a token service, and a proxy on the way there. */
+    function webIdentityBehind({ host }: { host: string }): Record<string, string> {
+      const identityFile = path.join(folder.path, 'web-identity');
+      writeFileSync(identityFile, 'who this is');
+      return {
+        HTTPS_PROXY: host,
+        AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/registry',
+        AWS_WEB_IDENTITY_TOKEN_FILE: identityFile,
+        AWS_ENDPOINT_URL_STS: 'https://sts.test',
+        NODE_EXTRA_CA_CERTS: certificate.certificatePath,
+      };
+    }
+
     it('of a web identity are asked for through it, also where the store itself is on this machine', async () => {
       const { rgw } = servers;
       const store = await encrypted(rgw.endpoint);
       const tokenService = await startTlsFront(certificate, answerAsTokenService(rgw));
       stopping.push(tokenService);
       const proxy = await startProxy({ names: { 'sts.test:443': tokenService.host } });
-      const identityFile = path.join(folder.path, 'web-identity');
-      writeFileSync(identityFile, 'who this is');
       const location = `s3://${await createBucket(rgw)}?endpoint=https://${store.host.replace('127.0.0.1', 'localhost')}`;
       const { exitCode, stdout, stderr } = await runRegtool(['migrate', source, location], {
-        env: {
-          HTTPS_PROXY: proxy.host,
-          AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/registry',
-          AWS_WEB_IDENTITY_TOKEN_FILE: identityFile,
-          AWS_ENDPOINT_URL_STS: 'https://sts.test',
-          NODE_EXTRA_CA_CERTS: certificate.certificatePath,
-        },
+        env: webIdentityBehind(proxy),
       });
       expect({ exitCode, stdout, stderr }).toMatchObject({ exitCode: 0 });
       expect(new Set(proxy.passed.map(({ target }) => target))).toEqual(new Set(['sts.test:443']));
@@ -285,17 +290,9 @@ describeWithServers('a store behind a proxy', ['rgw', 'azurite', 'openssl'], (se
       const { rgw } = servers;
       const store = await encrypted(rgw.endpoint);
       const proxy = await startProxy({ names: {}, refusesWith: 403 });
-      const identityFile = path.join(folder.path, 'refused-identity');
-      writeFileSync(identityFile, 'who this is');
       const location = `s3://${await createBucket(rgw)}?endpoint=https://${store.host.replace('127.0.0.1', 'localhost')}`;
       const { exitCode, stderr } = await runRegtool(['migrate', source, location], {
-        env: {
-          HTTPS_PROXY: proxy.host,
-          AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/registry',
-          AWS_WEB_IDENTITY_TOKEN_FILE: identityFile,
-          AWS_ENDPOINT_URL_STS: 'https://sts.test',
-          NODE_EXTRA_CA_CERTS: certificate.certificatePath,
-        },
+        env: webIdentityBehind(proxy),
       });
       expect(inOneLine(stderr)).toContain(
         `Error: The proxy http://${proxy.host} that HTTPS_PROXY names does not let requests to sts.test:443 through (403)`,

@@ -34,7 +34,7 @@ afterEach(() => {
 
 it('lists in this thread where the system allows no other, and does not ask for one each time', async () => {
   started.code = 'ERR_WORKER_INIT_FAILED';
-  const driver = await openFilesystem({ root, walkPatienceMs: 0 });
+  const driver = await openFilesystem({ root, walker: { patienceMs: 0, cores: 2 } });
   expect((await listAll(driver)).length).toBe(390);
   expect((await listAll(driver, 'b/')).length).toBe(130);
   expect(started.tries).toBeLessThanOrEqual(1);
@@ -43,7 +43,7 @@ it('lists in this thread where the system allows no other, and does not ask for 
 
 it('tells of any other reason why a thread does not start', async () => {
   started.code = 'ERR_SOMETHING_ELSE';
-  const driver = await openFilesystem({ root, walkPatienceMs: 0 });
+  const driver = await openFilesystem({ root, walker: { patienceMs: 0, cores: 2 } });
   await expect(listAll(driver)).rejects.toThrow('ERR_SOMETHING_ELSE');
   await driver.close();
 });

@@ -58,7 +58,7 @@ describe('listing in other threads', () => {
   });
 
   async function open(walkPatienceMs: number): Promise<Driver> {
-    const driver = await openFilesystem({ root, walkPatienceMs });
+    const driver = await openFilesystem({ root, walker: { patienceMs: walkPatienceMs, cores: 2 } });
     drivers.push(driver);
     return driver;
   }

@@ -41,7 +41,7 @@ describeDriver('filesystem', {
 describeDriver('filesystem, listed by another thread', {
   open: async () => {
     const root = mkdtempSync(join(tmpdir(), 'regtool-fs-'));
-    const driver = await openFilesystem({ root, walkPatienceMs: 0 });
+    const driver = await openFilesystem({ root, walker: { patienceMs: 0, cores: 2 } });
     return {
       driver,
       dispose: async () => {
@@ -63,7 +63,7 @@ describe.each([
   let driver: Driver;
   beforeEach(async () => {
     root = mkdtempSync(join(tmpdir(), 'regtool-fs-'));
-    driver = await openFilesystem({ root, walkPatienceMs });
+    driver = await openFilesystem({ root, walker: { patienceMs: walkPatienceMs, cores: 2 } });
   });
   afterEach(async () => {
     await driver.close();

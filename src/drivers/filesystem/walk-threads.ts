@@ -1,5 +1,5 @@
 import type { ObjectStat } from '../driver.ts';
-import { leastLoaded, Thread } from '../thread.ts';
+import { leastLoaded, programBeside, Thread } from '../thread.ts';
 import { systemCode } from './errors.ts';
 import {
   unpackError,
@@ -133,7 +133,7 @@ export class WalkThreads {
     try {
       const thread: WalkThread = {
         thread: new Thread({
-          program: new URL(`./walk-thread.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url),
+          program: programBeside(import.meta.url, 'walk-thread'),
           purpose: 'lists folders',
           resourceLimits: RESOURCE_LIMITS,
           isLast: () => true,

@@ -1,4 +1,4 @@
-import { Thread } from '../thread.ts';
+import { programBeside, Thread } from '../thread.ts';
 import type { HashReply, HashRequest, TimeSpent } from './messages.ts';
 
 export interface AskOptions {
@@ -26,7 +26,7 @@ export class HashThread {
   constructor(events: ThreadEvents) {
     this.#events = events;
     this.#thread = new Thread({
-      program: new URL(`./hash-thread.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url),
+      program: programBeside(import.meta.url, 'hash-thread'),
       purpose: 'hashes',
       isLast: ({ kind }) => kind !== 'seen',
       onEnd: () => events.onEnd(this),
