@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import pLimit from 'p-limit';
+import pLimit, { type LimitFunction } from 'p-limit';
 import { createTemporaryFolder } from '../servers/process.ts';
 import {
   buildImage,
@@ -74,8 +74,15 @@ async function fill(address: string, folder: string, largeLayerBytes: number): P
   const trashTag = 'trash/gone:1.0';
 
   const limit = pLimit(4);
-  const push = async (reference: string, built: BuiltImage): Promise<[string, Digest]> =>
-    limit(async () => [reference, await pushBuilt(address, reference, built)]);
+  // One after another within a repository: the registry's filesystem driver empties a link before it writes it,
+  // so that a push which looks for a layer that another one is linking just then is answered with 500.
+  const repositories = new Map<string, LimitFunction>();
+  const push = async (reference: string, built: BuiltImage): Promise<[string, Digest]> => {
+    const repository = reference.slice(0, reference.lastIndexOf(':'));
+    const inTurn = repositories.get(repository) ?? pLimit(1);
+    repositories.set(repository, inTurn);
+    return inTurn(async () => limit(async () => [reference, await pushBuilt(address, reference, built)]));
+  };
   const emptyBlob = { repository: 'library/app', digest: digestOf(new Uint8Array()) };
   const [tags, , , sha512Blob] = await Promise.all([
     Promise.all([
