@@ -71,7 +71,9 @@ export class S3Sink {
         } else if (key === '') {
           xml(response, list(name, bucket, searchParams));
         } else {
-          head(bucket.get(key), response);
+          // It keeps names only. An answer that promises a body and never sends one would be waited for.
+          response.statusCode = 501;
+          response.end();
         }
         return;
       case 'POST':
