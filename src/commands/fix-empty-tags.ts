@@ -11,6 +11,7 @@ import {
 } from '../cli/flags.ts';
 import { markersJson, presentMarkerPlan, presentMarkerResult } from '../cli/present-fix-empty-tags.ts';
 import { openReport } from '../cli/report.ts';
+import { openAbove } from '../cli/location-above.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
 import { whileClaimed } from '../cli/target-claim.ts';
 import { plural } from '../cli/units.ts';
@@ -89,6 +90,7 @@ export default class FixEmptyTags extends BaseCommand {
           const result = await fixEmptyTags(store, {
             dryRun: flags['dry-run'],
             allMarkers: flags['all-markers'],
+            openAbove: () => openAbove(args.store, flags.concurrency),
             concurrency: flags.concurrency,
             signal: this.signal,
             observer: {

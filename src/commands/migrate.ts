@@ -17,6 +17,7 @@ import { maxDeleteFlag } from '../cli/max-delete.ts';
 import { exitCodeOf } from '../cli/migrate-exit-code.ts';
 import { migrateJson, presentPlan, presentResult } from '../cli/present-migrate.ts';
 import { openReport } from '../cli/report.ts';
+import { openAbove } from '../cli/location-above.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
 import { whileClaimed } from '../cli/target-claim.ts';
 import { plural } from '../cli/units.ts';
@@ -115,6 +116,7 @@ export default class Migrate extends BaseCommand {
               includeForeign: flags['include-foreign'],
               includeIncomplete: flags['include-incomplete'],
               selects: flags.repository === undefined ? undefined : await matcherOf(flags.repository),
+              openAboveSource: () => openAbove(args.source, copyConcurrency),
               concurrency: flags.concurrency ?? defaultListingConcurrency,
               copyConcurrency,
               signal: this.signal,

@@ -21,6 +21,7 @@ import {
 import type { Progress } from '../cli/progress.ts';
 import { randomSeed, readDataFlag, seedFlag, withReadDataValue } from '../cli/read-data.ts';
 import { openReport, type Report } from '../cli/report.ts';
+import { openAbove } from '../cli/location-above.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
 import { whileClaimed } from '../cli/target-claim.ts';
 import { openUndoFile, readUndoFile } from '../cli/undo-file.ts';
@@ -121,7 +122,8 @@ export default class Repair extends BaseCommand {
     const options = this.storeOptions(flags);
     const report = await openReport(flags.report);
     const progress = this.openProgress(flags);
-    const locations = [args.store, ...(flags.from === undefined ? [] : [flags.from])];
+    const { from } = flags;
+    const locations = [args.store, ...(from === undefined ? [] : [from])];
     try {
       return await withStores(
         locations.map((location) => openLimitedStore(location, options)),
@@ -148,6 +150,8 @@ export default class Repair extends BaseCommand {
                 nowMs,
                 concurrency: flags.concurrency,
                 undo,
+                openAbove: () => openAbove(args.store, flags.concurrency),
+                openAboveOther: from === undefined ? undefined : () => openAbove(from, flags.concurrency),
               });
               hasResult = true;
               const facts = { ...this.#facts(run), undoFile: undo.isUsed ? undoPath : undefined };
@@ -177,7 +181,14 @@ export default class Repair extends BaseCommand {
     progress: Progress,
     options: Pick<
       Parameters<typeof repair>[1],
-      'choices' | 'readData' | 'olderThanMs' | 'nowMs' | 'concurrency' | 'undo'
+      | 'choices'
+      | 'readData'
+      | 'olderThanMs'
+      | 'nowMs'
+      | 'concurrency'
+      | 'undo'
+      | 'openAbove'
+      | 'openAboveOther'
     >,
   ): Promise<RepairResult> {
     let isPlanShown = false;

@@ -9,6 +9,7 @@ import type { Observer } from './observer.ts';
 import { assertRegistryRoot } from './registry-root.ts';
 import { findShards } from './shards.ts';
 import { Spool } from './spool.ts';
+import type { OpenAbove } from './where-else.ts';
 
 export type { Marker } from './fix-empty-tags/find-markers.ts';
 
@@ -28,6 +29,8 @@ export interface FixEmptyTagsOptions {
   dryRun: boolean;
   /** Remove also what does no harm. */
   allMarkers: boolean;
+  /** Opens what the store's root is in, to look for a registry that is not in the store. */
+  openAbove?: OpenAbove | undefined;
   concurrency: number;
   signal?: AbortSignal | undefined;
   observer: Observer<MarkerRecord>;
@@ -92,12 +95,12 @@ const SAMPLES_MAX = 5;
  * @throws SafetyRefusal NOT_A_REGISTRY; DriverError when the store cannot be read at all.
  */
 export async function fixEmptyTags(store: Driver, options: FixEmptyTagsOptions): Promise<FixEmptyTagsResult> {
-  const { signal, observer } = options;
+  const { openAbove, signal, observer } = options;
   if (signal !== undefined) {
     // Every call in flight listens to it: many at once is how it is meant, and no leak.
     setMaxListeners(0, signal);
   }
-  await assertRegistryRoot(store, 'store', { signal });
+  await assertRegistryRoot(store, 'store', { openAbove, signal });
   const markers = new Spool<Marker>();
   try {
     const plan = await findMarkers(store, markers, options);

@@ -15,6 +15,7 @@ import { Run, type Tally } from './migrate/run.ts';
 import { scan } from './migrate/scan.ts';
 import { assertStillThere } from './registry-root.ts';
 import type { Observer, PhaseTotals } from './observer.ts';
+import type { OpenAbove } from './where-else.ts';
 
 export interface MigrateOptions {
   /** Decide everything, write nothing. */
@@ -26,6 +27,8 @@ export interface MigrateOptions {
   includeIncomplete: boolean;
   /** Only repositories for which this is true, and the blobs that they need. */
   selects?: ((repository: string) => boolean) | undefined;
+  /** Opens what the source's root is in, to look for a registry that is not in the source. */
+  openAboveSource?: OpenAbove | undefined;
   /** Listings, questions and deletes at once. */
   concurrency: number;
   /** Objects copied at once; as `concurrency` when left out. Large ones are fewer, see `Run`. */
@@ -69,7 +72,8 @@ export async function migrate(
   options: MigrateOptions,
 ): Promise<MigrateResult> {
   const { observer, signal, concurrency } = options;
-  await assertStores(source, target, { includesForeign: options.includeForeign, signal });
+  const { openAboveSource } = options;
+  await assertStores(source, target, { includesForeign: options.includeForeign, openAboveSource, signal });
   const plan = await scan(source, target, { ...options, deletes: options.delete !== undefined, signal });
   try {
     if (options.delete !== undefined) {

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import type { Driver } from '../drivers/driver.ts';
+import type { CallOptions, Driver } from '../drivers/driver.ts';
 import { overlap } from '../drivers/keys.ts';
 import { SafetyRefusal } from './errors.ts';
 import type { Observer } from './observer.ts';
@@ -8,6 +8,7 @@ import { carryOut, type StepOutcome } from './repair/carry-out.ts';
 import { type PlanOptions, planRepair, type RepairPlan } from './repair/plan.ts';
 import type { LeftFinding, RepairStep } from './repair/steps.ts';
 import type { UndoLog } from './repair/undo-log.ts';
+import type { OpenAbove } from './where-else.ts';
 
 export type { RepairPlan } from './repair/plan.ts';
 export type { LeftFinding, RepairStep } from './repair/steps.ts';
@@ -31,6 +32,10 @@ export interface RepairOptions extends Omit<PlanOptions, 'observer'> {
   /** Decide everything, change nothing. */
   dryRun: boolean;
   undo: UndoLog;
+  /** Opens what the store's root is in, to look for a registry that is not in the store. */
+  openAbove?: OpenAbove | undefined;
+  /** The same for the other store. */
+  openAboveOther?: OpenAbove | undefined;
   observer: Observer<RepairRecord>;
   /** Sees the plan before anything is changed, and says whether to go on. Not asked where nothing would be. */
   approve: (plan: RepairPlan) => Promise<boolean>;
@@ -57,14 +62,14 @@ const FAILURES_KEPT = 1000;
  * @throws SafetyRefusal NOT_A_REGISTRY, STORES_OVERLAP; DriverError when a store cannot be read at all.
  */
 export async function repair(store: Driver, options: RepairOptions): Promise<RepairResult> {
-  const { observer, signal, other } = options;
+  const { observer, signal, other, openAbove, openAboveOther } = options;
   if (signal !== undefined) {
     // Every call in flight listens to it: many at once is how it is meant, and no leak.
     setMaxListeners(0, signal);
   }
-  await assertRegistryRoot(store, 'store', { signal });
+  await assertRegistryRoot(store, 'store', { openAbove, signal });
   if (other !== undefined) {
-    await assertOther(store, other, signal);
+    await assertOther(store, other, { openAbove: openAboveOther, signal });
   }
   const plan = await planRepair(store, options);
   const result: RepairResult = { plan, end: 'done', outcomes: {}, failures: [] };
@@ -106,14 +111,18 @@ export async function repair(store: Driver, options: RepairOptions): Promise<Rep
 }
 
 /** The other store must be a registry, and not the very one that is repaired: it would prove itself. */
-async function assertOther(store: Driver, other: Driver, signal: AbortSignal | undefined): Promise<void> {
+async function assertOther(
+  store: Driver,
+  other: Driver,
+  options: CallOptions & { openAbove: OpenAbove | undefined },
+): Promise<void> {
   if (overlap(store.identity, other.identity) !== 'none') {
     throw new SafetyRefusal(
       'STORES_OVERLAP',
       `${other.location} is the store that is to be repaired, or a part of it: name another one that still has what is missing.`,
     );
   }
-  await assertRegistryRoot(other, 'other store', { signal });
+  await assertRegistryRoot(other, 'other store', options);
 }
 
 function leftRecord({ code, key, repository, tags, reason }: LeftFinding): RepairRecord {

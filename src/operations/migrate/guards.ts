@@ -3,6 +3,7 @@ import { overlap } from '../../drivers/keys.ts';
 import { SafetyRefusal } from '../errors.ts';
 import { assertRootIsDecided } from '../other-root.ts';
 import { assertRegistryRoot } from '../registry-root.ts';
+import type { OpenAbove } from '../where-else.ts';
 import { lockfileKey } from '../../layout/paths.ts';
 import { deletionCount, type Plan } from './plan.ts';
 
@@ -24,7 +25,11 @@ const DATABASE_LOCKFILE = lockfileKey('database-in-use');
 export async function assertStores(
   source: Driver,
   target: Driver,
-  { includesForeign = false, ...options }: CallOptions & { includesForeign?: boolean },
+  {
+    includesForeign = false,
+    openAboveSource,
+    ...options
+  }: CallOptions & { includesForeign?: boolean; openAboveSource?: OpenAbove | undefined },
 ): Promise<void> {
   const found = overlap(source.identity, target.identity);
   if (found === 'same') {
@@ -41,7 +46,11 @@ export async function assertStores(
       `${inner.location} lies inside ${outer.location}, so one would be changed by the other: nothing was done. Choose stores that do not overlap.`,
     );
   }
-  await assertRegistryRoot(source, 'source', { ...options, besides: target.identity });
+  await assertRegistryRoot(source, 'source', {
+    ...options,
+    openAbove: openAboveSource,
+    besides: target.identity,
+  });
   await assertRootIsDecided(target, 'target', { ...options, besides: source.identity });
 }
 
