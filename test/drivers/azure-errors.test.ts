@@ -93,6 +93,16 @@ describe('errors of Azure', () => {
     expect(azureFailureError(gone, place, { operation, key: '' }).code).toBe('STORE_NOT_FOUND');
   });
 
+  it.each([
+    ['listFolder', 'a/', 'may not list a/'],
+    ['copyFrom', 'a/b', 'may not copy to a/b'],
+    ['stat', 'a/b', 'may not look at a/b'],
+    ['write', 'a/b', 'may not write a/b'],
+  ])('tells of a %s that is forbidden in words of an operator', (operation, key, words) => {
+    const failure = { status: 403, name: 'RestError', message: 'as said' };
+    expect(azureFailureError(failure, place, { operation, key }).message).toContain(words);
+  });
+
   it('calls an error of the language a bug, but not the one of fetch, which says what it is in its cause', () => {
     const ofCode = new TypeError('x.request is not a function');
     expect(azureError(ofCode, place, call).code).toBe('BUG');

@@ -74,7 +74,7 @@ function explainCode(failure: AzureFailure, place: AzurePlace, call: AzureCall):
     case 'AuthorizationPermissionMismatch':
       return {
         code: 'PERMISSION_DENIED',
-        sentence: `The credentials for ${location} may not ${call.operation} ${object}: assign the role "Storage Blob Data Contributor" ("Storage Blob Data Reader" suffices for a source) on the container, or use a SAS with read, add, create, write, delete and list permission.`,
+        sentence: `The credentials for ${location} may not ${verbOf(call)} ${object}: assign the role "Storage Blob Data Contributor" ("Storage Blob Data Reader" suffices for a source) on the container, or use a SAS with read, add, create, write, delete and list permission.`,
       };
     case 'AuthorizationFailure':
       // Azurite answers a wrong key with this code, and says so only in the message.
@@ -82,7 +82,7 @@ function explainCode(failure: AzureFailure, place: AzurePlace, call: AzureCall):
         ? wrongCredentials(place, answer)
         : {
             code: 'PERMISSION_DENIED',
-            sentence: `${host} refused to ${call.operation} ${object} ${answer}: the account's firewall may not admit this machine's address, or the SAS lacks the permission.`,
+            sentence: `${host} refused to ${verbOf(call)} ${object} ${answer}: the account's firewall may not admit this machine's address, or the SAS lacks the permission.`,
           };
     case 'KeyBasedAuthenticationNotPermitted':
       return {
@@ -228,7 +228,7 @@ function explainStatus(failure: AzureFailure, place: AzurePlace, call: AzureCall
     case status === 403:
       return {
         code: 'PERMISSION_DENIED',
-        sentence: `The credentials for ${location} may not ${call.operation} ${object} ${answer}.`,
+        sentence: `The credentials for ${location} may not ${verbOf(call)} ${object} ${answer}.`,
       };
     case status === 407:
       return {
@@ -243,15 +243,15 @@ function explainStatus(failure: AzureFailure, place: AzurePlace, call: AzureCall
     case status === 507:
       return { code: 'STORE_FULL', sentence: `The storage account at ${host} is full ${answer}.` };
     case status === 501 || status === 405:
-      return { code: 'UNSUPPORTED', sentence: `${host} cannot ${call.operation} this way ${answer}.` };
+      return { code: 'UNSUPPORTED', sentence: `${host} cannot ${verbOf(call)} this way ${answer}.` };
     case status === 503:
       return rateLimited(place);
     case status === 408 || status >= 500:
-      return { code: 'UNAVAILABLE', sentence: `${host} failed to ${call.operation} ${object} ${answer}.` };
+      return { code: 'UNAVAILABLE', sentence: `${host} failed to ${verbOf(call)} ${object} ${answer}.` };
     default:
       return {
         code: unknownAs,
-        sentence: `${host} gave an answer that nobody expects when asked to ${call.operation} ${object} ${answer}: ${message.replace(/\.+$/u, '')}; check the service URL and what stands between, and report it if they are right.`,
+        sentence: `${host} gave an answer that nobody expects when asked to ${verbOf(call)} ${object} ${answer}: ${message.replace(/\.+$/u, '')}; check the service URL and what stands between, and report it if they are right.`,
       };
   }
 }
@@ -277,3 +277,17 @@ function damagedInTransit(object: string, answer: string): Explanation {
 function describeObject({ container }: AzurePlace, { key }: AzureCall): string {
   return key === undefined || key === '' ? `the container ${container}` : key;
 }
+
+/** What was to be done, in words of an operator: a driver's calls have names of their own. */
+function verbOf({ operation }: AzureCall): string {
+  return VERBS.get(operation) ?? operation;
+}
+
+const VERBS: ReadonlyMap<string, string> = new Map([
+  ['copyFrom', 'copy to'],
+  ['describe', 'look at'],
+  ['listFolder', 'list'],
+  ['open', 'reach'],
+  ['probe', 'examine'],
+  ['stat', 'look at'],
+]);
