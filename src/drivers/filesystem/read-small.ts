@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { closeSync, fstatSync, open, openSync, read, readSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { systemCode } from './errors.ts';
 import { ReadPace } from './read-pace.ts';
 
@@ -106,27 +106,41 @@ function fill(file: number, bytes: Buffer, start: number, end: number): number {
   return seenBytes;
 }
 
-/** Each call waits for a thread and for the disk. Most files need no question for their size, which saves one. */
+const openFile = promisify(open);
+const readSome = promisify(read);
+
+/**
+ * What may have to be waited for is done beside others: the opening, which looks the file up, and the first bytes, which
+ * are most files' only ones. What is behind them is in memory by then or comes with them, and closing a file that was
+ * only read waits for nothing: a thread for each of these would cost more than the call.
+ */
 async function readAsync(path: string, maxBytes: number): Promise<SmallFile> {
-  const file = await open(path, 'r');
+  const file = await openFile(path, 'r');
   try {
     const bytes = Buffer.allocUnsafe(Math.min(maxBytes + 1, FIRST_READ_BYTES));
-    let seenBytes = 0;
-    while (seenBytes < bytes.byteLength) {
-      // Fewer bytes than there is room for are no end: not on every file system, and not after every signal.
-      const { bytesRead } = await file.read(bytes, seenBytes, bytes.byteLength - seenBytes, null);
-      if (bytesRead === 0) {
-        return { bytes: bytes.subarray(0, seenBytes) };
-      }
-      seenBytes += bytesRead;
+    const { bytesRead } = await readSome(file, bytes, 0, bytes.byteLength, 0);
+    // Fewer bytes than there is room for are no end: not on every file system, and not after every signal.
+    const seenBytes = bytesRead === 0 ? 0 : fill(file, bytes, bytesRead, bytes.byteLength);
+    if (seenBytes < bytes.byteLength) {
+      return { bytes: bytes.subarray(0, seenBytes) };
     }
-    const { size } = await file.stat();
-    if (size > maxBytes) {
-      return { tooLargeBytes: size };
-    }
-    const whole = Buffer.concat([bytes, await file.readFile()]);
-    return whole.byteLength > maxBytes ? { tooLargeBytes: whole.byteLength } : { bytes: whole };
+    const { size } = fstatSync(file);
+    return size > maxBytes ? { tooLargeBytes: size } : { bytes: await readRest(file, bytes, size) };
   } finally {
-    await file.close();
+    closeSync(file);
   }
+}
+
+/** The first bytes and those behind them, up to where the file ended when its size was asked for. */
+async function readRest(file: number, first: Buffer, sizeBytes: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(Math.max(sizeBytes, first.byteLength));
+  let seenBytes = first.copy(bytes);
+  while (seenBytes < bytes.byteLength) {
+    const { bytesRead } = await readSome(file, bytes, seenBytes, bytes.byteLength - seenBytes, seenBytes);
+    if (bytesRead === 0) {
+      break;
+    }
+    seenBytes += bytesRead;
+  }
+  return bytes.subarray(0, seenBytes);
 }
