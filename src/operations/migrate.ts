@@ -71,8 +71,7 @@ export async function migrate(
   target: Driver,
   options: MigrateOptions,
 ): Promise<MigrateResult> {
-  const { observer, signal, concurrency } = options;
-  const { openAboveSource } = options;
+  const { observer, signal, concurrency, openAboveSource } = options;
   await assertStores(source, target, { includesForeign: options.includeForeign, openAboveSource, signal });
   const plan = await scan(source, target, { ...options, deletes: options.delete !== undefined, signal });
   try {
