@@ -24,6 +24,7 @@ import { listOneFolder } from './filesystem/walk.ts';
 import { openWalker, type WalkerOptions } from './filesystem/walker.ts';
 import { openWriter } from './filesystem/write.ts';
 import { hashFile } from './hashing/hash-threads.ts';
+import { readMemory } from './read-memory.ts';
 
 export interface FilesystemOptions {
   /** The folder that holds `docker/`; relative to the working directory. */
@@ -130,7 +131,7 @@ export async function openFilesystem({
           const room = into?.();
           const mostBytes = Math.min(room?.byteLength ?? READ_CHUNK_BYTES, READ_INTO_MAX_BYTES);
           const wanted = Math.min(mostBytes, size - seenBytes);
-          const { bytesRead, buffer } = await file.read(room ?? Buffer.allocUnsafe(wanted), 0, wanted);
+          const { bytesRead, buffer } = await file.read(room ?? readMemory(wanted), 0, wanted);
           throwIfAborted(signal, describe('read', key));
           if (bytesRead === 0) {
             throw becameShorter(key);

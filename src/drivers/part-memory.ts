@@ -1,4 +1,5 @@
 import { DriverError, type DriverErrorDetails } from './errors.ts';
+import { sharedReadMemory } from './read-memory.ts';
 
 /**
  * What the parts of all uploads of this process may take at once. Twelve parts of 8 MiB: enough to have each of a few
@@ -113,7 +114,7 @@ export class PartMemory {
       keptBytes += byteLength;
       return keptBytes <= this.#budgetBytes;
     });
-    return new Uint8Array(new SharedArrayBuffer(sizeBytes));
+    return sharedReadMemory(sizeBytes);
   }
 }
 
