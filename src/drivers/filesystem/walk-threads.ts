@@ -32,7 +32,8 @@ export interface WalkThreadsOptions {
 /** Names of files live short. In 2 MB they were collected so often that it took a tenth of the CPU time. */
 const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 8 };
 
-const IDLE_MS = 1000;
+/** Short, for what follows a listing takes its memory at once; long enough for a store that answers the next request. */
+const IDLE_MS = 200;
 
 /** Threads that walk the tree of one driver. */
 export class WalkThreads {
