@@ -1,12 +1,18 @@
 import { dirname, resolve } from 'node:path';
 import type { Driver } from '../drivers/driver.ts';
 import type { StoreLocation } from '../drivers/location.ts';
-import { openLimitedStore } from './stores.ts';
+import { openLimitedStore, type StoreOptions } from './stores.ts';
 
-/** Opens where a registry may be that is not in the store: what its root is in. Undefined at the top. */
-export async function openAbove(location: StoreLocation, concurrency: number): Promise<Driver | undefined> {
+/**
+ * Opens where a registry may be that is not in the store: what its root is in. Undefined at the top. With the limits of
+ * the store itself, but silently: what is found there is advice.
+ */
+export async function openAbove(
+  location: StoreLocation,
+  { concurrency, maxRequestsPerSecond }: StoreOptions,
+): Promise<Driver | undefined> {
   const above = locationAbove(location);
-  return above === undefined ? undefined : openLimitedStore(above, { concurrency });
+  return above === undefined ? undefined : openLimitedStore(above, { concurrency, maxRequestsPerSecond });
 }
 
 /** The parent folder, or the bucket or container itself. */

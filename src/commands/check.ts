@@ -51,7 +51,8 @@ export default class Check extends BaseCommand {
     const readData = subset === undefined ? undefined : { subset, seed: flags.seed ?? randomSeed() };
     const report = await openReport(flags.report);
     this.openProgress(flags);
-    const opening = openLimitedStore(args.store, this.storeOptions(flags));
+    const options = this.storeOptions(flags);
+    const opening = openLimitedStore(args.store, options);
     try {
       return await withStores([opening], async (store) => {
         if (store === undefined) {
@@ -61,7 +62,7 @@ export default class Check extends BaseCommand {
           readData,
           concurrency: flags.concurrency,
           nowMs: Date.now(),
-          openAbove: () => openAbove(args.store, flags.concurrency),
+          openAbove: () => openAbove(args.store, options),
           signal: this.signal,
           observer: {
             ...this.observer(),

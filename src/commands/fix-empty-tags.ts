@@ -71,10 +71,11 @@ export default class FixEmptyTags extends BaseCommand {
       );
     }
     const startedAtMs = performance.now();
+    const options = this.storeOptions(flags);
     const report = await openReport(flags.report);
     const progress = this.openProgress(flags);
     try {
-      return await withStores([openLimitedStore(args.store, this.storeOptions(flags))], async (store) => {
+      return await withStores([openLimitedStore(args.store, options)], async (store) => {
         if (store === undefined) {
           throw new TypeError('A store was to be opened.');
         }
@@ -90,7 +91,7 @@ export default class FixEmptyTags extends BaseCommand {
           const result = await fixEmptyTags(store, {
             dryRun: flags['dry-run'],
             allMarkers: flags['all-markers'],
-            openAbove: () => openAbove(args.store, flags.concurrency),
+            openAbove: () => openAbove(args.store, options),
             concurrency: flags.concurrency,
             signal: this.signal,
             observer: {

@@ -116,7 +116,7 @@ export default class Migrate extends BaseCommand {
               includeForeign: flags['include-foreign'],
               includeIncomplete: flags['include-incomplete'],
               selects: flags.repository === undefined ? undefined : await matcherOf(flags.repository),
-              openAboveSource: () => openAbove(args.source, copyConcurrency),
+              openAboveSource: () => openAbove(args.source, options),
               concurrency: flags.concurrency ?? defaultListingConcurrency,
               copyConcurrency,
               signal: this.signal,

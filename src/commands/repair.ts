@@ -150,8 +150,8 @@ export default class Repair extends BaseCommand {
                 nowMs,
                 concurrency: flags.concurrency,
                 undo,
-                openAbove: () => openAbove(args.store, flags.concurrency),
-                openAboveOther: from === undefined ? undefined : () => openAbove(from, flags.concurrency),
+                openAbove: () => openAbove(args.store, options),
+                openAboveOther: from === undefined ? undefined : () => openAbove(from, options),
               });
               hasResult = true;
               const facts = { ...this.#facts(run), undoFile: undo.isUsed ? undoPath : undefined };

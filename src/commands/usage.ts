@@ -57,7 +57,8 @@ export default class Usage extends BaseCommand {
     const startedAtMs = performance.now();
     const report = await openReport(flags.report);
     this.openProgress(flags);
-    const opening = openLimitedStore(args.store, this.storeOptions(flags));
+    const options = this.storeOptions(flags);
+    const opening = openLimitedStore(args.store, options);
     try {
       return await withStores([opening], async (store) => {
         if (store === undefined) {
@@ -66,7 +67,7 @@ export default class Usage extends BaseCommand {
         const { concurrency, sort: order, limit } = flags;
         const result = await usage(store, {
           concurrency,
-          openAbove: () => openAbove(args.store, concurrency),
+          openAbove: () => openAbove(args.store, options),
           signal: this.signal,
           observer: this.observer(),
         });

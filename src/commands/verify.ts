@@ -74,7 +74,7 @@ export default class Verify extends BaseCommand {
           const result = await verify(source, target, {
             readData: subset === undefined ? undefined : { subset, seed: flags.seed ?? randomSeed() },
             concurrency: flags.concurrency,
-            openAboveTarget: () => openAbove(args.target, flags.concurrency),
+            openAboveTarget: () => openAbove(args.target, options),
             signal: this.signal,
             observer: {
               ...this.observer(),
