@@ -22,6 +22,8 @@ export interface Tool {
   isRegtool: boolean;
   /** The stores that it knows. */
   kinds: readonly StoreKind[];
+  /** A first copy with it is as with the same program under another name. */
+  isForFinalPass: boolean;
   /** First copy and final pass are the same command for all of them. */
   sync(folder: string, place: Place): Command;
 }
@@ -39,7 +41,9 @@ export function findTools(builds: ReadonlyMap<string, string>, settingsFolder: s
   const awsSettings = path.join(settingsFolder, 'aws-config');
   const s3Settings = `s3 =\n  max_concurrent_requests = ${IN_FLIGHT}\n  addressing_style = path\n`;
   writeFileSync(awsSettings, `[default]\nregion = us-east-1\n${s3Settings}`);
-  const peers = [aws(awsSettings), rclone(), s5cmd()].filter((tool) => tool !== undefined);
+  const peers = [aws(awsSettings), rclone('--size-only'), rclone('--checksum'), s5cmd()].filter(
+    (tool) => tool !== undefined,
+  );
   return [...regtools, ...peers];
 }
 
@@ -50,6 +54,7 @@ function regtool(name: string, folder: string): Tool {
     version: versionOf(process.execPath, [script, '--version']) ?? 'not built',
     isRegtool: true,
     kinds: ['s3', 'azure'],
+    isForFinalPass: false,
     sync: (source, place) => ({
       command: process.execPath,
       args: [
@@ -82,14 +87,18 @@ function aws(settingsPath: string): Tool | undefined {
   }));
 }
 
-function rclone(): Tool | undefined {
-  return peer('rclone', ['s3', 'azure'], ['version'], (source, place) => ({
+/**
+ * By size alone it does least, and misses a tag that was moved, for a tag's link has 71 bytes whatever it says. By
+ * checksum it reads and hashes every file of the source, and finds what regtool finds.
+ */
+function rclone(comparing: '--size-only' | '--checksum'): Tool | undefined {
+  const tool = peer('rclone', ['s3', 'azure'], ['version'], (source, place) => ({
     command: 'rclone',
     args: [
       'sync',
       source,
       place.kind === 's3' ? `:s3:${place.bucket}` : `:azureblob:${place.bucket}`,
-      '--size-only',
+      comparing,
       '--fast-list',
       // None: with a file it may replace that file, even where it is /dev/null.
       '--config',
@@ -112,6 +121,9 @@ function rclone(): Tool | undefined {
       RCLONE_AZUREBLOB_ENDPOINT: place.endpoint,
     },
   }));
+  return tool === undefined || comparing === '--size-only'
+    ? tool
+    : { ...tool, name: `rclone ${comparing}`, isForFinalPass: true };
 }
 
 /** Without `--size-only`, which makes its final pass slower (19.4 s against 10.5 for 62,000 objects). */
@@ -140,7 +152,9 @@ function peer(
   sync: Tool['sync'],
 ): Tool | undefined {
   const version = versionOf(name, versionArgs);
-  return version === undefined ? undefined : { name, version, isRegtool: false, kinds, sync };
+  return version === undefined
+    ? undefined
+    : { name, version, isRegtool: false, kinds, isForFinalPass: false, sync };
 }
 
 /** The first line that a program says of itself; undefined when there is no such program. */
