@@ -1,9 +1,9 @@
 import { countSleeps } from './sleeps.ts';
 
-/** Of so many reads one is looked at: to ask for sleeps before and after takes 4 us, and a read 20. */
-const READS_FOR_ONE_LOOK = 4;
+/** Of so many reads one is looked at: to ask for sleeps before and after takes 20 us, and a read as much. */
+const READS_FOR_ONE_LOOK = 8;
 /** Reads are judged by so many of these at a time: a single one that waited says nothing of the next. */
-const WINDOW_LOOKS = 10;
+const WINDOW_LOOKS = 6;
 /** A read whose file is in memory never sleeps; one that has to be fetched sleeps once, and on a network for each of its calls. */
 const SLEEPS_PER_READ = 0.3;
 /** A disk that answers sooner is read faster by one call after another: a thread in between takes about as long. */
