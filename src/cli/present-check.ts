@@ -5,7 +5,7 @@ import { kindNames, kindsInOrder } from './kinds.ts';
 import { formatSubset } from './read-data.ts';
 import { formatTable } from './table.ts';
 import { formatBytes } from '../operations/format-bytes.ts';
-import { escapeForTerminal, formatCount, formatDuration, plural } from './units.ts';
+import { allOf, escapeForTerminal, formatCount, formatDuration, plural } from './units.ts';
 
 const TAGS_SHOWN = 50;
 const EXAMPLES_SHOWN = 3;
@@ -63,10 +63,12 @@ function tagSentence({ tags, unreadCount }: CheckResult): string {
     // A tag may stand in what was not read, and so may a layer that one of these needs.
     return total === 0
       ? 'No tags were found.'
-      : `As far as could be read, all ${plural('tag', total)} can be pulled.`;
+      : `As far as could be read, ${allOf('tag', total)} can be pulled.`;
   }
   if (pullable === total) {
-    return total === 0 ? 'There are no tags.' : `All ${plural('tag', total)} can be pulled.`;
+    return total === 0
+      ? 'There are no tags.'
+      : `${total === 1 ? 'The' : 'All'} ${plural('tag', total)} can be pulled.`;
   }
   return [
     `${formatCount(pullable)} of ${plural('tag', total)} can be pulled`,

@@ -34,10 +34,15 @@ export function summarizeDifferences({ differencesBy }: VerifyResult): string {
         ...(rest > 0 ? [plural(tags + blobs > 0 ? 'other object' : 'object', rest)] : []),
       ];
       return [
-        `${counts.join(' and ')} ${problem === 'content' && rest + blobs === 0 ? 'elsewhere' : problemWords[problem]}`,
+        `${listOf(counts)} ${problem === 'content' && rest + blobs === 0 ? 'elsewhere' : problemWords[problem]}`,
       ];
     })
     .join(', ');
+}
+
+/** `a`, `a and b`, `a, b and c`. */
+function listOf(parts: readonly string[]): string {
+  return [parts.slice(0, -1).join(', '), ...parts.slice(-1)].filter((part) => part !== '').join(' and ');
 }
 
 /** The first differences by repository, and what to do about them. */

@@ -7,10 +7,11 @@ import { fillLines, wrapWords } from './fill.ts';
 import { kindNames, kindsInOrder } from './kinds.ts';
 import { formatTable } from './table.ts';
 import { formatBytes } from '../operations/format-bytes.ts';
-import { escapeForTerminal, formatCount, formatDuration, plural } from './units.ts';
+import { allOf, escapeForTerminal, formatCount, formatDuration, plural } from './units.ts';
 
 const REPOSITORIES_SHOWN = 20;
 const PROBLEMS_SHOWN = 20;
+const MOVES_SHOWN = 3;
 
 /** The plan as the operator reads it before anything happens; the same lines in a dry run and in a run. */
 export function presentPlan(plan: Plan, source: Driver, target: Driver): string[] {
@@ -19,6 +20,7 @@ export function presentPlan(plan: Plan, source: Driver, target: Driver): string[
     ...wrapWords(describeKeys(target), '  '),
     // Between phrases only, so that a number stays with what it counts.
     ...fillLines(`copy ${describeCopies(plan)}${describeDeletes(plan)}`.split(/(?<=[,;]) /), '  '),
+    ...describeMoves(plan),
     ...(totalOf(plan.toCopy).objects + deletionCount(plan) > 0
       ? ['', ...kindTable(plan), ...repositoryTable(plan)]
       : []),
@@ -45,7 +47,7 @@ function describeCopies(plan: Plan): string {
     return 'nothing: THE SOURCE HAS NO CONTENT';
   }
   if (total.objects === 0) {
-    return `nothing: the target has all ${plural('object', totalOf(plan.equal).objects)}`;
+    return `nothing: the target has ${allOf('object', totalOf(plan.equal).objects)}`;
   }
   const tags = plan.toCopy['tag-current']?.objects ?? 0;
   const blobs = plan.toCopy['blob-data']?.objects ?? 0;
@@ -56,9 +58,23 @@ function describeCopies(plan: Plan): string {
     plural('tag', tags),
     plural('repository', repositories.length),
     plural('blob', blobs),
-    `${formatCount(total.objects)} objects in all`,
+    `${plural('object', total.objects)} in all`,
     formatBytes(total.bytes),
   ].join(', ');
+}
+
+/** What the target's registry shows is changed by these alone, so they are named beside what is new. */
+function describeMoves({ movedTags: { count, samples } }: Plan): string[] {
+  if (count === 0) {
+    return [];
+  }
+  const names = samples.slice(0, MOVES_SHOWN).map((name) => escapeForTerminal(name));
+  const more = count > names.length ? ', ...' : '';
+  const stand = count === 1 ? 'stands' : 'stand';
+  return wrapWords(
+    `of these tags ${formatCount(count)} ${stand} for another manifest at the target, and will be moved: ${names.join(', ')}${more}`,
+    '  ',
+  );
 }
 
 function describeDeletes(plan: Plan): string {
@@ -161,7 +177,7 @@ export function presentResult(result: MigrateResult, { durationMs, retries, dryR
   const deleted = totalOf(tally.deleted).objects;
   const rate = copied.objects / Math.max(durationMs / 1000, 0.001);
   const [headlines, start] = headline(result, dryRun);
-  const measured = dryRun || copied.objects === 0 ? [] : [`${formatCount(Math.round(rate))} objects/s`];
+  const measured = dryRun || copied.objects === 0 ? [] : [`${plural('object', Math.round(rate))}/s`];
   const repeated = retries > 0 ? [`${plural('request', retries)} repeated`] : [];
   const timing = [formatDuration(durationMs), ...measured].join(', ');
   return [
@@ -217,7 +233,7 @@ function headline({ end, tally }: MigrateResult, dryRun: boolean): [lines: strin
       break;
   }
   if (tally.failed + tally.heldBack > 0) {
-    return [[], 'DONE IN PART:'];
+    return [[], dryRun ? 'DONE IN PART, dry run, nothing was written:' : 'DONE IN PART:'];
   }
   return [[], dryRun ? 'Dry run, nothing was written:' : 'Done:'];
 }
@@ -252,6 +268,7 @@ export function migrateJson(result: MigrateResult, source: Driver, target: Drive
     plan: {
       copy: plan.toCopy,
       equal: plan.equal,
+      movedTags: plan.movedTags.count,
       delete: toDelete,
       keptAtTarget: plan.keptAtTarget,
       notContent: plan.notContent,

@@ -69,7 +69,7 @@ function rateOf({ objects, bytes, elapsedMs }: ProgressState): string {
   }
   return bytes > 0
     ? `${formatBytes((bytes * 1000) / elapsedMs)}/s`
-    : `${formatCount((objects * 1000) / elapsedMs)} objects/s`;
+    : `${plural('object', Math.round((objects * 1000) / elapsedMs))}/s`;
 }
 
 function timeLeft({ elapsedMs, hasEnded }: ProgressState, fraction: number | undefined): string {

@@ -31,6 +31,11 @@ export function plural(noun: string, count: number, pluralNoun = pluralOf(noun))
   return `${formatCount(count)} ${count === 1 ? noun : pluralNoun}`;
 }
 
+/** `all 3 tags`; of a single one `the 1 tag`. */
+export function allOf(noun: string, count: number): string {
+  return `${count === 1 ? 'the' : 'all'} ${plural(noun, count)}`;
+}
+
 const factors: Readonly<Record<string, number>> = {
   '': 1,
   b: 1,

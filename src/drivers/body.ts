@@ -73,7 +73,7 @@ export function corruptError(
 ): DriverError {
   return new DriverError(
     'CORRUPT',
-    `${details.key ?? 'The object'} has ${expected.algorithm}:${actualHex}, not the expected ${expected.algorithm}:${expected.hex}; it was not written.`,
+    `${details.key ?? 'The object'}: the bytes that were read have ${expected.algorithm}:${actualHex}, not the expected ${expected.algorithm}:${expected.hex}; they were not written.`,
     details,
   );
 }

@@ -310,7 +310,7 @@ function resolveRoot(given: string): { root: string; stats: Stats } {
     if (systemCode(error) === 'ENOENT') {
       throw new DriverError(
         'STORE_NOT_FOUND',
-        `${given} does not exist: check the path and that its disk is mounted, or create the folder if the store is new.`,
+        `${given} does not exist: check the path, and that its disk is mounted. The folder of a new target is to be created first.`,
         {
           ...details,
           cause: error,

@@ -2,8 +2,10 @@
 export type SafetyRefusalCode =
   /** The store has no `docker/registry/v2` below its root. */
   | 'NOT_A_REGISTRY'
-  /** The settings leave open where in its container the registry lies, and one lies elsewhere than where they lead. */
+  /** A registry lies elsewhere in the same container than where the settings lead, and they may be wrong. */
   | 'OTHER_ROOT'
+  /** `--repository` matches no repository. */
+  | 'NOTHING_SELECTED'
   /** The source is a registry root with nothing in it. */
   | 'SOURCE_EMPTY'
   /** A listing ended with an error, so that an absence proves nothing. */

@@ -6,7 +6,12 @@ import { totalOf } from './counts.ts';
 import { readExactly } from './copy-blob.ts';
 import { meteredBody } from './metered-body.ts';
 import { deletePlanned } from './migrate/delete.ts';
-import { assertDeletesAllowed, assertStores, type MaxDelete } from './migrate/guards.ts';
+import {
+  assertDeletesAllowed,
+  assertSomethingSelected,
+  assertStores,
+  type MaxDelete,
+} from './migrate/guards.ts';
 import { deletionCount, disposePlan, doomedKeys, type Plan, type PlannedCopy } from './migrate/plan.ts';
 import { removeGhostTags } from './migrate/ghost-tags.ts';
 import { assertNothingNeeded } from './migrate/proof-of-need.ts';
@@ -75,6 +80,7 @@ export async function migrate(
   await assertStores(source, target, { includesForeign: options.includeForeign, openAboveSource, signal });
   const plan = await scan(source, target, { ...options, deletes: options.delete !== undefined, signal });
   try {
+    assertSomethingSelected(plan);
     if (options.delete !== undefined) {
       assertDeletesAllowed(plan, options.delete.max);
       await assertNothingNeeded(source, target, plan, { concurrency, signal });

@@ -32,7 +32,7 @@ export async function assertRegistryRoot(
     const missing = root.hasBlobs ? REPOSITORIES_PREFIX : BLOBS_PREFIX;
     throw new SafetyRefusal(
       'NOT_A_REGISTRY',
-      `${store.location} is not a whole registry: the ${role} has ${REGISTRY_ROOT} but no ${missing}. Is a part of it on a disk that is not mounted?`,
+      `${store.location} is not a whole registry: the ${role} has ${REGISTRY_ROOT}, but nothing below ${missing}. Is a part of it on a disk that is not mounted?`,
     );
   }
   return root;

@@ -1,4 +1,4 @@
-import type { CallOptions, Driver, StoreIdentity } from '../drivers/driver.ts';
+import type { CallOptions, Driver, FolderListing, StoreIdentity } from '../drivers/driver.ts';
 import { isDriverError } from '../drivers/errors.ts';
 import { REGISTRY_ROOT } from '../layout/paths.ts';
 import { describeOtherRoot, findAtOtherRoot, isSameStore } from './other-root.ts';
@@ -32,7 +32,8 @@ export async function whereElse(
   if (other !== undefined) {
     return describeOtherRoot(other);
   }
-  const { folders, objects } = await store.listFolder('', options);
+  const top = await listTop(store, options);
+  const folders = top?.folders ?? [];
   const inside = isInside(folders);
   if (inside !== undefined) {
     return `It looks like the folder ${JSON.stringify(inside)} inside one: name the folder that holds docker/ itself.`;
@@ -47,9 +48,21 @@ export async function whereElse(
   if (above !== undefined) {
     return `One is at ${above}.`;
   }
-  return folders.length + objects.length === 0
+  return top !== undefined && top.folders.length + top.objects.length === 0
     ? 'It is empty: check the name, and that its disk is mounted.'
     : 'Name the folder, or bucket and rootdirectory, that holds docker/; check that its disk is mounted.';
+}
+
+/** Undefined where it cannot be listed: what else is in a folder that is no registry is no reason for another error. */
+async function listTop(store: Driver, options: CallOptions): Promise<FolderListing | undefined> {
+  try {
+    return await store.listFolder('', options);
+  } catch (error) {
+    if (isDriverError(error, 'BAD_LISTING', 'PERMISSION_DENIED')) {
+      return undefined;
+    }
+    throw error;
+  }
 }
 
 /** A store above that cannot be opened or listed gives no advice, and is no reason for another error. */

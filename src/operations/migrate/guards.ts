@@ -4,7 +4,7 @@ import { SafetyRefusal } from '../errors.ts';
 import { assertRootIsDecided } from '../other-root.ts';
 import { assertRegistryRoot } from '../registry-root.ts';
 import type { OpenAbove } from '../where-else.ts';
-import { lockfileKey } from '../../layout/paths.ts';
+import { lockfileKey, REGISTRY_ROOT } from '../../layout/paths.ts';
 import { deletionCount, type Plan } from './plan.ts';
 
 /** The most that a run may delete: so many objects, or so many percent of the target's content. */
@@ -52,6 +52,32 @@ export async function assertStores(
     besides: target.identity,
   });
   await assertRootIsDecided(target, 'target', { ...options, besides: source.identity });
+  await assertNotInside(target, options);
+}
+
+/** Folders of a registry, seen from inside of it, and which of its folders then is the root. */
+const INSIDES = [
+  { folder: 'docker/', below: 'registry/v2/' },
+  { folder: 'docker/registry/', below: 'v2/' },
+  { folder: REGISTRY_ROOT, below: '' },
+];
+
+/**
+ * A target may be empty, but not a folder inside a registry: the copy would lie in the midst of that one, where no
+ * registry reads it.
+ */
+async function assertNotInside(target: Driver, options: CallOptions): Promise<void> {
+  await Promise.all(
+    INSIDES.map(async ({ folder, below }) => {
+      const { folders } = await target.listFolder(below, options);
+      if (folders.includes(`${below}blobs/`) && folders.includes(`${below}repositories/`)) {
+        throw new SafetyRefusal(
+          'OTHER_ROOT',
+          `The target ${target.location} is the folder ${JSON.stringify(folder.slice(0, -1))} inside a registry, and a copy below it would be read by none. Nothing was touched. Name the folder, or bucket and rootdirectory, that holds docker/ itself.`,
+        );
+      }
+    }),
+  );
 }
 
 /**
@@ -65,6 +91,23 @@ function contentOverlaps(source: Driver, target: Driver): boolean {
     root: `${identity.root}${DOCKER_FOLDER}`,
   }));
   return first !== undefined && second !== undefined && overlap(first, second) !== 'none';
+}
+
+/**
+ * A pattern that matches nothing is a slip of the pen: what it should have matched would look as if it were copied.
+ * @throws SafetyRefusal NOTHING_SELECTED.
+ */
+export function assertSomethingSelected(plan: Plan): void {
+  // What could not be listed may hold what was meant.
+  if (!plan.isSelection || plan.hasRepositories || plan.listingFailures.length > 0) {
+    return;
+  }
+  const names = plan.unselectedSamples;
+  const others = names.length === 0 ? '' : ` Among those that there are: ${names.join(', ')}.`;
+  throw new SafetyRefusal(
+    'NOTHING_SELECTED',
+    `No repository, of the source or of the target, has a name that --repository matches. Nothing was copied.${others} A * stands for one part of a name, and group/** for all repositories below group.`,
+  );
 }
 
 /**

@@ -59,6 +59,8 @@ export interface Plan {
   leftovers: string[];
   toCopy: KindCounts;
   equal: KindCounts;
+  /** Tags of `toCopy` that stand for something else at the target; of the first the names, as `repository:tag`. */
+  movedTags: { count: number; samples: string[] };
   /** Content at the source and at the target, in objects. */
   sourceObjects: number;
   targetObjects: number;
@@ -71,6 +73,10 @@ export interface Plan {
   listingFailures: ListingFailure[];
   /** Only some repositories were looked at. */
   isSelection: boolean;
+  /** At least one repository was looked at, on either side. */
+  hasRepositories: boolean;
+  /** The first names of those that were left out. */
+  unselectedSamples: string[];
   /** Blobs that are at the target with the right size. */
   knownBlobs: DigestSet;
 }

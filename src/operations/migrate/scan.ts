@@ -40,6 +40,7 @@ export interface ScanOptions {
 /** 27 MB at most, of which a registry takes as much as its blobs need; registries with more blobs than this cost a request for each further one that is looked for. */
 const KNOWN_BLOBS_MAX = 1_000_000;
 const FOREIGN_SAMPLES = 20;
+const NAME_SAMPLES = 5;
 /** What is compared by content: a store that is a folder reads it while it lists. */
 const TAGS: ContentWanted = { ending: '/current/link', maxBytes: MAX_LINK_BYTES };
 
@@ -119,11 +120,13 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
       for (const { pair, path, tagMoved } of parsed) {
         const repository = fromRepository(path);
         if (repository !== undefined && options.selects?.(repository) === false) {
+          noteSample(plan.unselectedSamples, repository);
           continue;
         }
         if (repository !== undefined && repository !== current?.plan.repository) {
           await finish(current);
           current = newRepository(repository);
+          plan.hasRepositories = true;
         }
         const waiting = place(pair, path, current, tagMoved);
         if (waiting !== undefined) {
@@ -231,6 +234,10 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
       return undefined;
     }
     addCount(plan.toCopy, path.kind, left.sizeBytes);
+    if (path.kind === 'tag-current' && right !== undefined) {
+      plan.movedTags.count += 1;
+      noteSample(plan.movedTags.samples, `${path.repository}:${path.tag}`);
+    }
     return schedule({ key: pair.key, sizeBytes: left.sizeBytes, reason }, path, current?.plan);
   }
 
@@ -370,6 +377,13 @@ function newRepository(repository: string): RepositoryScan {
   };
 }
 
+/** Keeps the first names, for messages. */
+function noteSample(samples: string[], name: string): void {
+  if (samples.length < NAME_SAMPLES && !samples.includes(name)) {
+    samples.push(name);
+  }
+}
+
 function copyReason(
   left: ObjectStat,
   right: ObjectStat | undefined,
@@ -387,6 +401,8 @@ function copyReason(
 function emptyPlan(isSelection: boolean): Plan {
   return {
     isSelection,
+    hasRepositories: false,
+    unselectedSamples: [],
     blobs: new Spool(),
     others: [],
     repositories: new RepositorySpool(),
@@ -396,6 +412,7 @@ function emptyPlan(isSelection: boolean): Plan {
     leftovers: [],
     toCopy: {},
     equal: {},
+    movedTags: { count: 0, samples: [] },
     sourceObjects: 0,
     targetObjects: 0,
     sourceRevisions: new KeySum(),
