@@ -1,9 +1,10 @@
 import type { MigrateResult } from '../operations/migrate.ts';
+import { hasLockfilesAtOdds } from '../operations/migrate/plan.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { describeFailure } from './failure.ts';
 
-/** 0 only when everything that was planned is done, and the source lacked nothing. */
-export function exitCodeOf({ end, tally }: MigrateResult): ExitCode {
+/** 0 only when everything that was planned is done, the source lacked nothing, and the target is one that a registry starts on. */
+export function exitCodeOf({ end, plan, tally }: MigrateResult): ExitCode {
   switch (end.kind) {
     case 'interrupted':
       return exitCodes.interrupted;
@@ -17,5 +18,5 @@ export function exitCodeOf({ end, tally }: MigrateResult): ExitCode {
   if (tally.failed + tally.heldBack > 0) {
     return exitCodes.partial;
   }
-  return tally.incomplete > 0 ? exitCodes.findings : exitCodes.done;
+  return tally.incomplete > 0 || hasLockfilesAtOdds(plan) ? exitCodes.findings : exitCodes.done;
 }

@@ -1,7 +1,7 @@
 import type { Driver } from '../drivers/driver.ts';
 import type { MigrateResult } from '../operations/migrate.ts';
 import { type KindCounts, totalOf } from '../operations/counts.ts';
-import { deletionCount, type Plan } from '../operations/migrate/plan.ts';
+import { deletionCount, hasLockfilesAtOdds, type Plan } from '../operations/migrate/plan.ts';
 import type { Problem } from '../operations/migrate/run.ts';
 import { fillLines, wrapWords } from './fill.ts';
 import { kindNames, kindsInOrder } from './kinds.ts';
@@ -121,12 +121,18 @@ function repositoryTable({ repositoryTallies }: Plan): string[] {
   ];
 }
 
-function leftAlone({ notContent, foreignSamples, leftovers, keptAtTarget }: Plan): string[] {
+function leftAlone(plan: Plan): string[] {
+  const { notContent, foreignSamples, leftovers, keptAtTarget, keptLockfiles } = plan;
   const { source, target } = notContent;
   const lines: string[] = [];
   if (keptAtTarget > 0) {
     lines.push(
       `  ${plural('object', keptAtTarget)} at the target that the source does not have: removed only with --delete`,
+    );
+  }
+  if (hasLockfilesAtOdds(plan)) {
+    lines.push(
+      `  ${keptLockfiles.join(', ')} at the target, which the source no longer has: a GitLab registry does not start with both lockfiles, and --delete removes this one`,
     );
   }
   const add = (kind: 'upload' | 'directory-marker' | 'temporary', why: string) => {
@@ -215,7 +221,11 @@ export function presentResult(result: MigrateResult, { durationMs, retries, dryR
         )
       : []),
     ...(result.deletesWithheld && end.kind === 'done'
-      ? ['Nothing was deleted, because something failed before.']
+      ? [
+          deleted === 0
+            ? 'Nothing was deleted, because something failed before.'
+            : 'Deleting ended early, because something failed: run again.',
+        ]
       : []),
   ];
 }

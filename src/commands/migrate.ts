@@ -166,8 +166,10 @@ export default class Migrate extends BaseCommand {
   }
 }
 
-/** Whether a name matches one of the patterns. */
+/** Whether a name matches one of the patterns, and none of those that begin with `!`. */
 async function matcherOf(patterns: string[]): Promise<(name: string) => boolean> {
   const { default: picomatch } = await import('picomatch');
-  return picomatch(patterns);
+  const ignore = patterns.filter((pattern) => pattern.startsWith('!')).map((pattern) => pattern.slice(1));
+  const wanted = patterns.filter((pattern) => !pattern.startsWith('!'));
+  return picomatch(wanted.length === 0 ? ['**'] : wanted, { ignore });
 }

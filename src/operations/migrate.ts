@@ -10,6 +10,7 @@ import {
   assertDeletesAllowed,
   assertSomethingSelected,
   assertStores,
+  DATABASE_LOCKFILE,
   type MaxDelete,
 } from './migrate/guards.ts';
 import { deletionCount, disposePlan, doomedKeys, type Plan, type PlannedCopy } from './migrate/plan.ts';
@@ -77,17 +78,30 @@ export async function migrate(
   options: MigrateOptions,
 ): Promise<MigrateResult> {
   const { observer, signal, concurrency, openAboveSource } = options;
-  await assertStores(source, target, { includesForeign: options.includeForeign, openAboveSource, signal });
+  const root = await assertStores(source, target, {
+    includesForeign: options.includeForeign,
+    openAboveSource,
+    signal,
+  });
+  if (root.isDatabaseManaged) {
+    observer.notice(
+      `The source keeps its tags in a database (${DATABASE_LOCKFILE}): its links may be out of date, so they are copied as they are, and say nothing about what is needed.`,
+    );
+  }
   const plan = await scan(source, target, { ...options, deletes: options.delete !== undefined, signal });
   try {
     assertSomethingSelected(plan);
     if (options.delete !== undefined) {
       assertDeletesAllowed(plan, options.delete.max);
-      await assertNothingNeeded(source, target, plan, { concurrency, signal });
+      if (!root.isDatabaseManaged) {
+        await assertNothingNeeded(source, target, plan, { concurrency, signal });
+      }
       await assertStillThere(source, { signal });
     }
     const run = new Run({
       ...options,
+      // The registry collects the garbage that its database knows of, and leaves the links to it.
+      includeIncomplete: options.includeIncomplete || root.isDatabaseManaged,
       concurrency: options.copyConcurrency ?? concurrency,
       source,
       target,
@@ -142,7 +156,7 @@ async function carryOut(run: Run, plan: Plan, options: MigrateOptions): Promise<
   phase('deleting', { objects: deletionCount(plan) });
   const isDone = await deletePlanned(run, plan, concurrency);
   if (isDone && options.delete !== undefined) {
-    await removeGhostTags(run);
+    await removeGhostTags(run, options.selects);
   }
   return isDone;
 }

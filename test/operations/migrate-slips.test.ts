@@ -1,7 +1,11 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { sampleRegistry } from '../../fixtures/sample-registry.ts';
 import { presentPlan } from '../../src/cli/present-migrate.ts';
+import { openFilesystem } from '../../src/drivers/filesystem.ts';
 import { REGISTRY_ROOT } from '../../src/layout/paths.ts';
+import { createTemporaryFolder } from '../servers/process.ts';
 import { deleteAnything, memoryOf, runMigrate } from '../support/migrating.ts';
 
 const sample = () => sampleRegistry({ largeLayerBytes: 1000 }).registry;
@@ -16,16 +20,38 @@ describe('a migration of selected repositories', () => {
     expect(target.objects.size).toBe(0);
   });
 
-  test('is not refused where only the target has one, which is to be deleted', async () => {
+  test('deletes nothing where only the target has one, whatever lockfiles the source has', async () => {
     const { objects } = sample();
     const target = memoryOf(objects);
     const source = memoryOf(new Map([...objects].filter(([key]) => !key.includes('repositories/shop/web/'))));
-    const { end, tally } = await runMigrate(source, target, {
-      selects: (name) => name === 'shop/web',
-      delete: deleteAnything,
-    });
+    const selects = (name: string) => name === 'shop/web';
+    const deleting = runMigrate(source, target, { selects, delete: deleteAnything });
+    await expect(deleting).rejects.toMatchObject({ name: 'SafetyRefusal', code: 'SOURCE_EMPTY' });
+    expect(target.objects.size).toBe(objects.size);
+    const { end, plan } = await runMigrate(source, target, { selects });
     expect(end.kind).toBe('done');
-    expect(tally.deleted['tag-current']?.objects).toBeGreaterThan(0);
+    expect(plan.keptAtTarget).toBeGreaterThan(0);
+  });
+
+  test('leaves the empty tag folders of others', async () => {
+    const folder = createTemporaryFolder('regtool-ghosts');
+    try {
+      const { objects } = sample();
+      const target = await openFilesystem({ root: folder.path, location: folder.path });
+      await runMigrate(memoryOf(objects), target);
+      const ghostOf = (repository: string) =>
+        path.join(folder.path, `docker/registry/v2/repositories/${repository}/_manifests/tags/ghost`);
+      for (const repository of ['shop/web', 'shop/api']) {
+        mkdirSync(path.join(ghostOf(repository), 'current'), { recursive: true });
+      }
+      const selects = (name: string) => name === 'shop/web';
+      await runMigrate(memoryOf(objects), target, { selects, delete: deleteAnything });
+      expect(existsSync(ghostOf('shop/web'))).toBe(false);
+      expect(existsSync(ghostOf('shop/api'))).toBe(true);
+      await target.close();
+    } finally {
+      folder.remove();
+    }
   });
 });
 

@@ -6,7 +6,11 @@ import type { Run } from './run.ts';
  * tag, and a process that is killed between removing a tag's last link and its folders leaves such a ghost,
  * which no listing of objects shows.
  */
-export async function removeGhostTags(run: Run, folder = REPOSITORIES_PREFIX): Promise<void> {
+export async function removeGhostTags(
+  run: Run,
+  selects: ((repository: string) => boolean) | undefined,
+  folder: string = REPOSITORIES_PREFIX,
+): Promise<void> {
   const { target, signal } = run;
   if (target.removeEmptyFolder === undefined) {
     return;
@@ -15,9 +19,11 @@ export async function removeGhostTags(run: Run, folder = REPOSITORIES_PREFIX): P
   for (const each of folders) {
     const name = each.slice(folder.length);
     if (name === '_manifests/') {
-      await removeGhostsIn(run, `${each}tags/`);
+      if (selects?.(folder.slice(REPOSITORIES_PREFIX.length, -1)) !== false) {
+        await removeGhostsIn(run, `${each}tags/`);
+      }
     } else if (!name.startsWith('_')) {
-      await removeGhostTags(run, each);
+      await removeGhostTags(run, selects, each);
     }
   }
 }

@@ -1,6 +1,7 @@
 import type { CallOptions, Driver } from '../../drivers/driver.ts';
 import { overlap } from '../../drivers/keys.ts';
 import { SafetyRefusal } from '../errors.ts';
+import type { RegistryRoot } from '../find-registry-root.ts';
 import { assertRootIsDecided } from '../other-root.ts';
 import { assertRegistryRoot } from '../registry-root.ts';
 import type { OpenAbove } from '../where-else.ts';
@@ -16,10 +17,10 @@ export const DEFAULT_MAX_DELETE: MaxDelete = { percent: 10 };
 /** Everything of a registry's but a pull-through cache's state lies below it. */
 const DOCKER_FOLDER = 'docker/';
 
-const DATABASE_LOCKFILE = lockfileKey('database-in-use');
+export const DATABASE_LOCKFILE = lockfileKey('database-in-use');
 
 /**
- * What can be refused before anything is listed.
+ * What can be refused before anything is listed. Gives what the source's upper folders tell.
  * @throws SafetyRefusal STORES_OVERLAP, NOT_A_REGISTRY, OTHER_ROOT.
  */
 export async function assertStores(
@@ -30,7 +31,7 @@ export async function assertStores(
     openAboveSource,
     ...options
   }: CallOptions & { includesForeign?: boolean; openAboveSource?: OpenAbove | undefined },
-): Promise<void> {
+): Promise<RegistryRoot> {
   const found = overlap(source.identity, target.identity);
   if (found === 'same') {
     throw new SafetyRefusal(
@@ -46,13 +47,14 @@ export async function assertStores(
       `${inner.location} lies inside ${outer.location}, so one would be changed by the other: nothing was done. Choose stores that do not overlap.`,
     );
   }
-  await assertRegistryRoot(source, 'source', {
+  const root = await assertRegistryRoot(source, 'source', {
     ...options,
     openAbove: openAboveSource,
     besides: target.identity,
   });
   await assertRootIsDecided(target, 'target', { ...options, besides: source.identity });
   await assertNotInside(target, options);
+  return root;
 }
 
 /** Folders of a registry, seen from inside of it, and which of its folders then is the root. */
@@ -139,6 +141,12 @@ export function assertDeletesAllowed(plan: Plan, maxDelete: MaxDelete): void {
     throw new SafetyRefusal(
       'SOURCE_EMPTY',
       `The source has no content at all. ${nothingTouched} Is its disk mounted?`,
+    );
+  }
+  if (plan.isSelection && !plan.hasSourceRepositories) {
+    throw new SafetyRefusal(
+      'SOURCE_EMPTY',
+      `None of the repositories that --repository selects is at the source, so all that the target has of them would be deleted. ${nothingTouched} Is a part of the source on a disk that is not mounted? What is really gone goes in a run without --repository.`,
     );
   }
   for (const kind of ['blob-data', 'revision-link'] as const) {

@@ -55,6 +55,8 @@ export interface Plan {
   deletions: Map<ObjectKind, string[]>;
   /** Objects that only the target has, in a run that does not delete. */
   keptAtTarget: number;
+  /** Of these the lockfiles, with which the one that is copied may be at odds. */
+  keptLockfiles: string[];
   /** Temporary files of an interrupted run of regtool at the target. */
   leftovers: string[];
   toCopy: KindCounts;
@@ -73,12 +75,19 @@ export interface Plan {
   listingFailures: ListingFailure[];
   /** Only some repositories were looked at. */
   isSelection: boolean;
-  /** At least one repository was looked at, on either side. */
+  /** At least one repository was looked at, on either side; at the source, one that has content. */
   hasRepositories: boolean;
+  hasSourceRepositories: boolean;
   /** The first names of those that were left out. */
   unselectedSamples: string[];
   /** Blobs that are at the target with the right size. */
   knownBlobs: DigestSet;
+}
+
+/** GitLab's registry does not start on a store that has both lockfiles. */
+export function hasLockfilesAtOdds(plan: Plan): boolean {
+  const fromSource = (plan.toCopy.lockfile?.objects ?? 0) + (plan.equal.lockfile?.objects ?? 0);
+  return fromSource > 0 && plan.keptLockfiles.length > 0;
 }
 
 export function deletionCount(plan: Plan): number {

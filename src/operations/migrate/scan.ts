@@ -208,6 +208,9 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
     if (left === undefined) {
       if (!options.deletes) {
         plan.keptAtTarget += 1;
+        if (path.kind === 'lockfile') {
+          plan.keptLockfiles.push(pair.key);
+        }
         return undefined;
       }
       // With a selection only what belongs to a selected repository may go.
@@ -219,6 +222,7 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
       }
       return undefined;
     }
+    plan.hasSourceRepositories ||= current !== undefined;
     if (path.kind === 'layer-link' || path.kind === 'revision-link') {
       selected?.add(path.digest);
     }
@@ -402,6 +406,7 @@ function emptyPlan(isSelection: boolean): Plan {
   return {
     isSelection,
     hasRepositories: false,
+    hasSourceRepositories: false,
     unselectedSamples: [],
     blobs: new Spool(),
     others: [],
@@ -409,6 +414,7 @@ function emptyPlan(isSelection: boolean): Plan {
     foreign: new Spool(),
     deletions: new Map(),
     keptAtTarget: 0,
+    keptLockfiles: [],
     leftovers: [],
     toCopy: {},
     equal: {},
