@@ -68,6 +68,9 @@ function proof({ readData }: VerifyResult): string {
     return 'Compared by name, size and what tags say.';
   }
   const { blobs, subset } = readData;
+  if (blobs === 0) {
+    return 'NO BLOB WAS READ, for there was none in the sample: compared by name, size and what tags say.';
+  }
   return 'percent' in subset && subset.percent >= 100
     ? `Every blob at the target (${formatCount(blobs)}) has the bytes that its name says.`
     : `Of the blobs at the target ${formatCount(blobs)} were read, and have the bytes that their names say.`;

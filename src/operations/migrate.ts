@@ -1,10 +1,12 @@
 import type { Driver } from '../drivers/driver.ts';
 import { isDriverError } from '../drivers/errors.ts';
+import { SCHEDULER_STATE_KEY } from '../layout/keys.ts';
 import { parsePath } from '../layout/paths.ts';
 import { forEachConcurrently, inOneRow } from './concurrency.ts';
 import { totalOf } from './counts.ts';
 import { readExactly } from './copy-blob.ts';
-import { meteredBody } from './metered-body.ts';
+import type { RegistryRoot } from './find-registry-root.ts';
+import { meteredBody, type OnBytes } from './metered-body.ts';
 import { deletePlanned } from './migrate/delete.ts';
 import {
   assertDeletesAllowed,
@@ -83,25 +85,25 @@ export async function migrate(
     openAboveSource,
     signal,
   });
-  if (root.isDatabaseManaged) {
-    observer.notice(
-      `The source keeps its tags in a database (${DATABASE_LOCKFILE}): its links may be out of date, so they are copied as they are, and say nothing about what is needed.`,
-    );
-  }
   const plan = await scan(source, target, { ...options, deletes: options.delete !== undefined, signal });
   try {
     assertSomethingSelected(plan);
+    const reason = reasonForGaps(root, plan);
+    if (reason !== undefined) {
+      observer.notice(
+        `${reason}: so its links are copied as they are, and say nothing about what is needed.`,
+      );
+    }
     if (options.delete !== undefined) {
       assertDeletesAllowed(plan, options.delete.max);
-      if (!root.isDatabaseManaged) {
+      if (reason === undefined) {
         await assertNothingNeeded(source, target, plan, { concurrency, signal });
       }
       await assertStillThere(source, { signal });
     }
     const run = new Run({
       ...options,
-      // The registry collects the garbage that its database knows of, and leaves the links to it.
-      includeIncomplete: options.includeIncomplete || root.isDatabaseManaged,
+      includeIncomplete: options.includeIncomplete || reason !== undefined,
       concurrency: options.copyConcurrency ?? concurrency,
       source,
       target,
@@ -123,6 +125,16 @@ export async function migrate(
   } finally {
     observer.phase('');
   }
+}
+
+/** Why a link of the source may well lead to what is not there, if that is so. */
+function reasonForGaps({ isDatabaseManaged }: RegistryRoot, { toCopy, equal }: Plan): string | undefined {
+  if (isDatabaseManaged) {
+    return `The source keeps its tags in a database (${DATABASE_LOCKFILE}), which collects garbage and leaves the links to it`;
+  }
+  return (toCopy['scheduler-state'] ?? equal['scheduler-state']) === undefined
+    ? undefined
+    : `The source is a pull-through cache (${SCHEDULER_STATE_KEY}), which fetches again what it lacks`;
 }
 
 /** Returns whether all planned deletes were gone through. */
@@ -177,15 +189,27 @@ function copyPlanned(run: Run, copy: PlannedCopy): Promise<unknown> {
 /** Content whose name proves nothing: lockfiles, a cache's state, tarsum blobs, foreign files. */
 async function copyFile(run: Run, { key, sizeBytes, reason }: PlannedCopy): Promise<void> {
   const { source, target, signal } = run;
-  const isSmall = sizeBytes <= 64 * 1024;
+  const copyOf = async (nowBytes: number, onBytes: OnBytes): Promise<void> => {
+    const isSmall = nowBytes <= 64 * 1024;
+    const body = isSmall
+      ? await readExactly(source, key, nowBytes, signal)
+      : meteredBody({ sizeBytes: nowBytes, open: () => source.read(key, { signal }) }, onBytes);
+    await target.write(key, body, { signal });
+  };
   await run.attempt(
     key,
     sizeBytes,
     async (onBytes) => {
-      const body = isSmall
-        ? await readExactly(source, key, sizeBytes, signal)
-        : meteredBody({ sizeBytes, open: () => source.read(key, { signal }) }, onBytes);
-      await target.write(key, body, { signal });
+      try {
+        await copyOf(sizeBytes, onBytes);
+      } catch (error) {
+        // A cache rewrites its list every minute or so.
+        const now = isDriverError(error, 'CHANGED') ? await source.stat(key, { signal }) : undefined;
+        if (now === undefined || now.sizeBytes === sizeBytes) {
+          throw error;
+        }
+        await copyOf(now.sizeBytes, onBytes);
+      }
     },
     { reason, action: reason === 'missing' ? 'copy' : 'rewrite' },
   );
