@@ -75,7 +75,7 @@ async function judgeLockfiles(
     return failed(
       'lockfiles',
       'both are there, with which GitLab does not start',
-      'Find out whether the metadata database is in use, and remove the other one.',
+      'Find out whether the registry used its metadata database, and remove one of them by hand: filesystem-in-use if it did, database-in-use if it did not.',
     );
   }
   if (database === true) {
