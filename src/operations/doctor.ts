@@ -57,6 +57,8 @@ export interface DoctorResult {
 /** Of a blob, to see how fast the source is read. */
 const READ_MAX_BYTES = 16 * 1024 * 1024;
 
+const UNLISTED_SHOWN = 10;
+
 /**
  * Examines a store, or the two of a migration, before the maintenance window: what the credentials may do, what the
  * store checks and how it is set, what state the registry is in, and how long the passes will take. Writes nothing
@@ -165,16 +167,37 @@ async function examineContent(
     const estimate = await estimateContent(store, { concurrency, signal, now });
     const { blobs, blobBytes, links, isExact, isAtLeast } = estimate;
     diagnosis.content = { blobs, blobBytes, links, isExact, isAtLeast };
+    diagnosis.checks.push(...judgeListing(estimate.unlisted));
     return estimate;
   } catch (error) {
     if (!isDriverError(error) || error.code === 'ABORTED') {
       throw error;
     }
     diagnosis.checks.push(
-      failed('content', `a part of it cannot be read: ${error.message}`, 'migrate would stop there, too.'),
+      failed(
+        'content',
+        `cannot be listed: ${error.message}`,
+        'migrate ends there, before it copies anything.',
+      ),
     );
     return undefined;
   }
+}
+
+function judgeListing(unlisted: readonly string[]): DoctorCheck[] {
+  if (unlisted.length === 0) {
+    return [];
+  }
+  const named = unlisted.slice(0, UNLISTED_SHOWN).join(' ');
+  const more = unlisted.length > UNLISTED_SHOWN ? ` And ${unlisted.length - UNLISTED_SHOWN} more.` : '';
+  const parts = unlisted.length === 1 ? 'a part of it' : `${unlisted.length} parts of it`;
+  return [
+    failed(
+      'content',
+      `${parts} cannot be listed: ${named}${more}`,
+      'Mend that first: migrate leaves it out and ends with 4, and with --delete it refuses to begin.',
+    ),
+  ];
 }
 
 async function examineBoth(
@@ -195,7 +218,12 @@ async function examineBoth(
     target.rates === undefined ? undefined : await readingRate(source.store, estimate, options);
   return {
     checks: [...checks, ...judgeSpace(estimate, target.probe)],
-    passes: estimatePasses({ estimate, rates: target.rates, readBytesPerSecond }),
+    passes: estimatePasses({
+      estimate,
+      rates: target.rates,
+      readBytesPerSecond,
+      isProbed: options.writeProbe,
+    }),
   };
 }
 
