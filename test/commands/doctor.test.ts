@@ -57,6 +57,21 @@ describe('doctor', () => {
     expect(stdout).toMatch(/^ {2}failed +root +no registry/m);
   });
 
+  test('warns of a target that is a folder inside a registry, or that lies in one', async () => {
+    const other = path.join(folder, 'other');
+    await sampleRegistry({ largeLayerBytes: 20_000 }).registry.writeTo(
+      await openFilesystem({ root: newFolder(other) }),
+    );
+    const inside = await run(registry, path.join(other, 'docker'));
+    expect(inside.stdout).toMatch(
+      /^ {2}warning +root +nothing below docker\/registry\/v2\/, and a registry/m,
+    );
+    expect(inside.stdout).toContain('It looks like the folder "docker" inside one');
+    const above = await run(registry, newFolder(path.join(other, 'new')));
+    expect(above.stdout).toContain(`One is at ${other}.`);
+    expect(above.exitCode).toBe(0);
+  });
+
   test('ends with 3 when a check failed', async () => {
     const lockfiles = path.join(registry, 'docker/registry/lockfiles');
     mkdirSync(lockfiles, { recursive: true });
@@ -163,6 +178,11 @@ describeWithServers('doctor of a container', ['azurite'], (servers) => {
     expect(stdout + stderr).not.toContain(accountKey);
   });
 });
+
+function newFolder(at: string): string {
+  mkdirSync(at, { recursive: true });
+  return at;
+}
 
 function run(...argv: string[]) {
   return runClass(Doctor, argv, 'doctor');

@@ -269,6 +269,58 @@ describe('the state of the registry', () => {
     });
   });
 
+  describe('a target without a registry at its root', () => {
+    test.each([
+      ['is the docker folder of one', moved(sample, '', 'docker/'), 'the folder "docker" inside one'],
+      ['is docker/registry of one', moved(sample, '', 'docker/registry/'), '"docker/registry" inside one'],
+      [
+        'is its innermost folder',
+        moved(sample, '', 'docker/registry/v2/'),
+        '"docker/registry/v2" inside one',
+      ],
+      ['has one below it', moved(sample, 'archive/old/'), 'One is below "archive/old/"'],
+    ])('is warned of when it %s', async (_, objects, words) => {
+      const result = await examine([
+        patient('source', memoryOf(sample)),
+        patient('target', memoryOf(objects)),
+      ]);
+      expect(rootOf(result)).toMatchObject({ status: 'warning', advice: expect.stringContaining(words) });
+      expect(result.verdict).toBe('healthy');
+    });
+
+    test('is warned of when it lies inside the folder of one', async () => {
+      const target = { ...patient('target', openMemory()), openAbove: async () => memoryOf(sample) };
+      const result = await examine([patient('source', memoryOf(sample)), target]);
+      expect(rootOf(result)).toMatchObject({
+        status: 'warning',
+        advice: expect.stringMatching(/^One is at memory/),
+      });
+    });
+
+    test.each([
+      ['nothing', openMemory(), undefined],
+      ['something else', memoryOf(other), undefined],
+      ['something else, and so has what is above', memoryOf(other), memoryOf(other)],
+      ['nothing, and what is above may not be listed', openMemory(), refusing(['listFolder'])],
+    ])('is fine when it has %s', async (_, store, above) => {
+      const target = { ...patient('target', store), openAbove: async () => above };
+      const result = await examine([patient('source', memoryOf(sample)), target]);
+      expect(rootOf(result)).toEqual({ name: 'root', status: 'ok', finding: NOTHING_YET, advice: undefined });
+    });
+
+    test('is fine when the registry nearby is the source', async () => {
+      const source = memoryOf(sample);
+      const target = { ...patient('target', openMemory()), openAbove: async () => source };
+      expect(rootOf(await examine([patient('source', source), target]))?.status).toBe('ok');
+    });
+
+    test('is fine when a folder in it cannot be read', async () => {
+      const store = unreadableAt(memoryOf(other), 'listFolder', (key) => key === 'photos/');
+      const result = await examine([patient('source', memoryOf(sample)), patient('target', store)]);
+      expect(rootOf(result)?.status).toBe('ok');
+    });
+  });
+
   test.each([
     [true, 'read-only'],
     [false, 'takes pushes'],
@@ -536,6 +588,23 @@ function check({ stores }: DoctorResult, name: string) {
 
 function statusOf(result: DoctorResult, name: string): string | undefined {
   return check(result, name)?.status;
+}
+
+const NOTHING_YET = 'nothing below docker/registry/v2/ yet';
+
+const other = new Map([['photos/2024/one.jpg', Buffer.from('x')]]);
+
+/** What is below a prefix, under another. */
+function moved(objects: ReadonlyMap<string, Uint8Array>, to: string, from = ''): Map<string, Uint8Array> {
+  return new Map(
+    [...objects]
+      .filter(([key]) => key.startsWith(from))
+      .map(([key, content]) => [to + key.slice(from.length), content]),
+  );
+}
+
+function rootOf({ stores }: DoctorResult) {
+  return stores[1]?.checks.find(({ name }) => name === 'root');
 }
 
 /** A store of which some folders may not be read. */
