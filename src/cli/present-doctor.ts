@@ -90,7 +90,7 @@ function roughly(durationMs: number): string {
 /** An estimate says that it is one. */
 function amountWord({ isExact, isAtLeast }: { isExact: boolean; isAtLeast: boolean }): string {
   if (isAtLeast) {
-    return 'At least (estimated from a sample)';
+    return 'At least (a part was not listed to its end)';
   }
   return isExact ? 'Counted:' : 'About (estimated from a sample)';
 }

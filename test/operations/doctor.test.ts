@@ -340,6 +340,7 @@ describe('the state of the registry', () => {
     expect(found?.finding).toMatch(/^2 parts of it cannot be listed: .*sha256\/01\/.*sha256\/03\//);
     expect(found?.advice).toMatch(/leaves it out and ends with 4, and with --delete it refuses/);
     expect(result.stores[0]?.content).toMatchObject({ blobs: 4, links: 1, isAtLeast: true, isExact: false });
+    expect(presentDoctor(result).join('\n')).toContain('At least (a part was not listed to its end) 4 blobs');
   });
 
   test('of upper folders that cannot be listed it is said that migrate ends there', async () => {

@@ -51,7 +51,7 @@ export async function estimateContent(store: Driver, options: EstimateOptions): 
   const samples = [blobSample, linkSample];
   const all = samples.reduce((sum, { listed, factor }) => sum + listed * factor, 0);
   const listed = blobSample.listed + linkSample.listed;
-  const unlisted = samples.flatMap((sample) => sample.unlisted);
+  const unlisted = samples.flatMap((sample) => sample.unlisted).sort();
   return {
     blobs: Math.round(blobSample.objects * blobSample.factor),
     blobBytes: Math.round(blobSample.bytes * blobSample.factor),
