@@ -71,12 +71,12 @@ function presentCheck({ status, name, finding, advice }: DoctorCheck, width: num
 }
 
 function presentPasses(passes: PassEstimate): string[] {
-  const { objects, blobBytes, finalPassMs, fullPassMs } = passes;
-  const size = `${plural('object', objects)}, ${formatBytes(blobBytes)}`;
+  const { objects, blobBytes, finalPassMs, fullPassMs, isProbed } = passes;
+  const size = `${formatCount(objects)} blobs and links, ${formatBytes(blobBytes)}`;
   return [
     `${amountWord(passes)} ${size} are at the source.`,
     fullPassMs === undefined
-      ? 'How long the first pass takes is not known: --write-probe measures the target.'
+      ? `How long the first pass takes is not known: ${isProbed ? 'what --write-probe tried at the target failed, so nothing was measured.' : '--write-probe measures the target.'}`
       : `The first pass takes ${roughly(fullPassMs)}, at the rates just measured with few transfers at once; rather less.`,
     `The final pass takes ${roughly(finalPassMs)} if nothing is new, and longer by what was pushed.`,
   ].flatMap((line) => wrapWords(line, '  '));
@@ -90,7 +90,7 @@ function roughly(durationMs: number): string {
 /** An estimate says that it is one. */
 function amountWord({ isExact, isAtLeast }: { isExact: boolean; isAtLeast: boolean }): string {
   if (isAtLeast) {
-    return 'At least (estimated from a sample)';
+    return 'At least (a part was not listed to its end)';
   }
   return isExact ? 'Counted:' : 'About (estimated from a sample)';
 }

@@ -6,6 +6,7 @@ import {
   optionalStoreArgument,
   storeArgument,
 } from '../cli/flags.ts';
+import { openAbove } from '../cli/location-above.ts';
 import { doctorJson, presentDoctor } from '../cli/present-doctor.ts';
 import { openLimitedStore } from '../cli/stores.ts';
 import { doctorExitCode } from '../cli/verdict-exit-codes.ts';
@@ -85,6 +86,11 @@ async function openPatient(
     role,
     location: formatLocation(location),
     configuration: configuration === undefined ? undefined : { readOnly: configuration.settings.readOnly },
+    // The credentials of a configuration file are only known to whoever opens that file.
+    openAbove:
+      configuration === undefined || location.driver === 'filesystem'
+        ? () => openAbove(location, options)
+        : undefined,
   };
   try {
     return { ...known, store: await openLimitedStore(named, options) };

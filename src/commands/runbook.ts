@@ -3,12 +3,14 @@ import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.ts';
 import { exitCodes } from '../cli/exit-codes.ts';
 import { storeArgument } from '../cli/flags.ts';
+import { UsageError } from '../cli/usage-error.ts';
 import { formatLocation, type StoreLocation } from '../drivers/location.ts';
 import { resolveLocation, type ResolvedStore } from '../drivers/open.ts';
 import {
   completeLocation,
   type DeploymentKind,
   guessDeployment,
+  parseImage,
   type RunbookStore,
   writeRunbook,
 } from '../operations/runbook.ts';
@@ -19,7 +21,7 @@ export default class Runbook extends BaseCommand {
   static override description = [
     'Prints Markdown with every step of moving SOURCE to TARGET: preflight, bulk pass, read-only, final pass, proof, the new storage section, smoke test, and what to do afterwards; each with commands to copy, how to tell that it went well, and how to go back. Contacts no store. Credentials are named, never shown.',
     'A registry configuration that is named as SOURCE or TARGET is read. Region, endpoint and storage account that the location does not say are taken from the environment, as a configuration needs them.',
-    'Exit codes: 0 printed; 2 wrong usage, or the target lacks its region or account.',
+    'Exit codes: 0 printed; 2 wrong usage, or the target lacks its region or account; 6 source and target are the same store, or one lies inside the other.',
   ].join('\n\n');
 
   static override examples = [
@@ -55,10 +57,11 @@ export default class Runbook extends BaseCommand {
       summary: "For GitLab's Helm chart.",
       exclusive: ['omnibus', 'yaml'],
     }),
-    image: Flags.string({
-      summary: 'An image with its tag, which the smoke test pulls.',
+    image: Flags.custom<ReturnType<typeof imageOf>>({
+      summary: 'An image with its tag or digest, which the smoke test pulls.',
       helpValue: 'IMAGE',
-    }),
+      parse: (text) => Promise.resolve().then(() => imageOf(text)),
+    })(),
   };
 
   override async run(): Promise<{ deployment: DeploymentKind; markdown: string }> {
@@ -78,6 +81,18 @@ export default class Runbook extends BaseCommand {
     this.log(markdown.trimEnd());
     return this.finish(exitCodes.done, { deployment, markdown });
   }
+}
+
+/** @throws UsageError FLAG_INVALID. */
+function imageOf(text: string) {
+  const image = parseImage(text);
+  if (image === undefined) {
+    throw new UsageError(
+      'FLAG_INVALID',
+      `--image takes an image as docker pull does, such as registry.example.com/group/app:1.0 or registry.example.com/group/app@sha256:DIGEST, not ${JSON.stringify(text)}.`,
+    );
+  }
+  return image;
 }
 
 function chosen(flags: { omnibus: boolean; yaml: boolean; helm: boolean }): DeploymentKind | undefined {

@@ -159,10 +159,10 @@ export const storeFindings = {
     severity: 'warning',
     title: 'both GitLab lockfiles',
     clientSees:
-      'the GitLab registry does not start: "database-in-use and filesystem-in-use lockfiles present"',
+      'the GitLab registry does not start (from 18.10 on, and some versions before): "database-in-use and filesystem-in-use lockfiles present"; Docker Distribution does not mind',
     cause: 'An import into the metadata database was interrupted, or two stores were copied into one.',
     remedy:
-      'find out whether the registry used its database (then remove lockfiles/filesystem-in-use) or not (then remove lockfiles/database-in-use), and remove the other by hand',
+      'find out whether the registry used its metadata database; remove one lockfile by hand, and keep the other: docker/registry/lockfiles/filesystem-in-use goes if it did, docker/registry/lockfiles/database-in-use if it did not',
   },
   'lockfile-database-in-use': {
     severity: 'hint',

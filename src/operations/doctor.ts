@@ -1,4 +1,4 @@
-import type { Driver } from '../drivers/driver.ts';
+import type { Driver, StoreIdentity } from '../drivers/driver.ts';
 import { isDriverError } from '../drivers/errors.ts';
 import type { StoreProbe } from '../drivers/probe.ts';
 import { REGISTRY_ROOT } from '../layout/paths.ts';
@@ -10,6 +10,7 @@ import { examineRegistry } from './doctor/registry-state.ts';
 import { judgeSettings } from './doctor/settings.ts';
 import { examineWriting, type WriteRates } from './doctor/writing.ts';
 import type { Observer } from './observer.ts';
+import type { OpenAbove } from './where-else.ts';
 
 export type { DoctorCheck, DoctorRole, DoctorStatus } from './doctor/check.ts';
 export type { PassEstimate } from './doctor/passes.ts';
@@ -22,6 +23,8 @@ export interface Patient {
   store: Driver | { error: Error };
   /** What the registry's configuration says, where one was named as the store. */
   configuration?: { readOnly: boolean | undefined } | undefined;
+  /** To look for the registry above the store, where there is none. */
+  openAbove?: OpenAbove | undefined;
 }
 
 export interface DoctorOptions {
@@ -57,6 +60,8 @@ export interface DoctorResult {
 /** Of a blob, to see how fast the source is read. */
 const READ_MAX_BYTES = 16 * 1024 * 1024;
 
+const UNLISTED_SHOWN = 10;
+
 /**
  * Examines a store, or the two of a migration, before the maintenance window: what the credentials may do, what the
  * store checks and how it is set, what state the registry is in, and how long the passes will take. Writes nothing
@@ -66,7 +71,7 @@ const READ_MAX_BYTES = 16 * 1024 * 1024;
 export async function doctor(patients: readonly Patient[], options: DoctorOptions): Promise<DoctorResult> {
   const examined: Examined[] = [];
   for (const patient of patients) {
-    examined.push(await examine(patient, options));
+    examined.push(await examine(patient, options, examined[0]?.store?.identity));
   }
   const [source, target] = examined;
   const both =
@@ -87,7 +92,12 @@ interface Examined {
   probe: StoreProbe | undefined;
 }
 
-async function examine(patient: Patient, options: DoctorOptions): Promise<Examined> {
+/** @param besides The source, of a target. */
+async function examine(
+  patient: Patient,
+  options: DoctorOptions,
+  besides: StoreIdentity | undefined,
+): Promise<Examined> {
   const { role, location, store } = patient;
   const { signal, observer, now = () => performance.now() } = options;
   observer.phase(`examining ${location}`);
@@ -124,7 +134,7 @@ async function examine(patient: Patient, options: DoctorOptions): Promise<Examin
   diagnosis.checks = merged(diagnosis.checks, writing?.checks ?? notTried(role));
   diagnosis.checks.push(...judgeSettings(store, role, (await store.describe?.({ signal })) ?? {}, probe));
   const estimate = access.mayList
-    ? await examineContent(store, patient, diagnosis, { ...options, now })
+    ? await examineContent(store, patient, diagnosis, { ...options, now, besides })
     : undefined;
   return { role, store, diagnosis, estimate, rates: writing?.rates, probe };
 }
@@ -146,15 +156,22 @@ function notTried(role: DoctorRole): DoctorCheck[] {
 /** Fills in what a diagnosis says of the registry itself. A part that cannot be listed is a finding. */
 async function examineContent(
   store: Driver,
-  { role, configuration }: Patient,
+  { role, configuration, openAbove }: Patient,
   diagnosis: Diagnosis,
-  { concurrency, signal, now = () => performance.now() }: DoctorOptions,
+  {
+    concurrency,
+    signal,
+    besides,
+    now = () => performance.now(),
+  }: DoctorOptions & { besides: StoreIdentity | undefined },
 ): Promise<Estimate | undefined> {
   try {
     const state = await examineRegistry(store, {
       role,
       readOnly: configuration?.readOnly,
       hasConfiguration: configuration !== undefined,
+      openAbove,
+      besides,
       signal,
     });
     diagnosis.isRegistry = state.isRegistry;
@@ -165,16 +182,37 @@ async function examineContent(
     const estimate = await estimateContent(store, { concurrency, signal, now });
     const { blobs, blobBytes, links, isExact, isAtLeast } = estimate;
     diagnosis.content = { blobs, blobBytes, links, isExact, isAtLeast };
+    diagnosis.checks.push(...judgeListing(estimate.unlisted));
     return estimate;
   } catch (error) {
     if (!isDriverError(error) || error.code === 'ABORTED') {
       throw error;
     }
     diagnosis.checks.push(
-      failed('content', `a part of it cannot be read: ${error.message}`, 'migrate would stop there, too.'),
+      failed(
+        'content',
+        `cannot be listed: ${error.message}`,
+        'migrate ends there, before it copies anything.',
+      ),
     );
     return undefined;
   }
+}
+
+function judgeListing(unlisted: readonly string[]): DoctorCheck[] {
+  if (unlisted.length === 0) {
+    return [];
+  }
+  const named = unlisted.slice(0, UNLISTED_SHOWN).join(' ');
+  const more = unlisted.length > UNLISTED_SHOWN ? ` And ${unlisted.length - UNLISTED_SHOWN} more.` : '';
+  const parts = unlisted.length === 1 ? 'a part of it' : `${unlisted.length} parts of it`;
+  return [
+    failed(
+      'content',
+      `${parts} cannot be listed: ${named}${more}`,
+      'Mend that first: migrate leaves it out and ends with 4, and with --delete it refuses to begin.',
+    ),
+  ];
 }
 
 async function examineBoth(
@@ -195,7 +233,12 @@ async function examineBoth(
     target.rates === undefined ? undefined : await readingRate(source.store, estimate, options);
   return {
     checks: [...checks, ...judgeSpace(estimate, target.probe)],
-    passes: estimatePasses({ estimate, rates: target.rates, readBytesPerSecond }),
+    passes: estimatePasses({
+      estimate,
+      rates: target.rates,
+      readBytesPerSecond,
+      isProbed: options.writeProbe,
+    }),
   };
 }
 

@@ -5,14 +5,17 @@ import { afterwards } from './runbook/afterwards.ts';
 import { assertConfigurable } from './runbook/complete.ts';
 import { configFileDeployment } from './runbook/config-file.ts';
 import { credentials } from './runbook/credentials.ts';
+import { assertDistinct } from './runbook/distinct.ts';
 import type { Deployment, DeploymentKind, RunbookStores } from './runbook/deployment.ts';
 import { helmDeployment } from './runbook/helm.ts';
+import type { Image } from './runbook/image.ts';
 import { omnibusDeployment } from './runbook/omnibus.ts';
 import { fenced, inlineCode, shellCommand } from './runbook/shell.ts';
 import { troubles } from './runbook/troubles.ts';
 
 export { completeLocation } from './runbook/complete.ts';
 export { type DeploymentKind, guessDeployment, type RunbookStore } from './runbook/deployment.ts';
+export { parseImage } from './runbook/image.ts';
 
 export interface RunbookOptions extends RunbookStores {
   deployment: DeploymentKind;
@@ -21,18 +24,23 @@ export interface RunbookOptions extends RunbookStores {
   /** Configuration files that commands read and that the switch-over changes, and the copies they are kept as. */
   keptFiles?: readonly { path: string; copy: string }[] | undefined;
   /** An image that the smoke test pulls. */
-  image?: string | undefined;
+  image?: Image | undefined;
 }
 
 /** Stands for the image of the smoke test until somebody names one. */
-const someImage = 'registry.example.com/group/project:tag';
+const someImage: Image = {
+  reference: 'registry.example.com/group/project:tag',
+  name: 'registry.example.com/group/project',
+};
 
 /**
  * Writes the document for one maintenance window, as Markdown: every step with its commands, how to tell that it
  * went well, and how to go back. Contacts nothing; the same input gives the same text.
  * @throws LocationError when the target lacks what a registry's configuration needs.
+ * @throws SafetyRefusal STORES_OVERLAP when both locations name one store.
  */
 export function writeRunbook(options: RunbookOptions): string {
+  assertDistinct(options);
   assertConfigurable(options.target.location);
   const deployment = deploymentFor(options);
   const steps = [
@@ -188,10 +196,10 @@ function proof({ source, target }: RunbookOptions): Step {
   return [
     'Verify and check',
     fenced('sh', [
-      regtool('verify', source.argument, target.argument, '--report', 'verify.ndjson'),
+      regtool('verify', source.argument, target.argument, '--read-data', '--report', 'verify.ndjson'),
       regtool('check', target.argument),
     ]),
-    'Both end with 0, but for what `check` named at the source in step 1, too. Add `--read-data=5%` to `verify` to read a sample of the blobs back, if the window has time for it.',
+    'Both end with 0, but for what `check` named at the source in step 1, too. `--read-data` reads every blob at the target back, or asks a store that keeps their SHA-256. If the window has no time for that, `--read-data=5%` in its place reads a sample.',
     "Look at the lockfiles in what `check` prints. **GitLab 19 and later take the metadata database by default (`prefer`), and a registry that finds no lockfile starts on an empty database: every image looks gone.** If the source has none, say `enabled: false` in the `database` section (Omnibus: `registry['database'] = { 'enabled' => false }`) before step 6. With `database-in-use` the registry goes on with the database it has; do not restore an older one.",
     'To go back: as in step 3.',
   ];
@@ -209,10 +217,12 @@ function switchOver({ switchOver: blocks, goBack }: Deployment): Step {
 function smokeTest({ image = someImage, target }: RunbookOptions, { logs }: Deployment): Step {
   return [
     'Smoke test',
-    ...(image === someImage ? [`Name one of your own images instead of \`${someImage}\`.`] : []),
+    ...(image === someImage
+      ? [`Name one of your own images instead of ${inlineCode(image.reference)}.`]
+      : []),
     fenced('sh', [
-      shellCommand('docker', 'image', 'rm', '--force', image),
-      shellCommand('docker', 'pull', image),
+      shellCommand('docker', 'image', 'rm', '--force', image.reference),
+      shellCommand('docker', 'pull', image.reference),
     ]),
     'Pull another one from a machine outside the data centre, too: where the registry redirects, clients fetch layers from the store itself. Meanwhile look for errors:',
     fenced('sh', [logs]),
@@ -222,7 +232,7 @@ function smokeTest({ image = someImage, target }: RunbookOptions, { logs }: Depl
 }
 
 function readWrite({ source, target, image = someImage }: RunbookOptions, deployment: Deployment): Step {
-  const probe = image.replace(/(?<=[^/]):[^:/]*$/, '') + ':regtool-smoke-test';
+  const probe = `${image.name}:regtool-smoke-test`;
   const back = [
     regtool('migrate', target.argument, source.argument, '--delete', '--dry-run'),
     regtool('migrate', target.argument, source.argument, '--delete'),
@@ -231,7 +241,10 @@ function readWrite({ source, target, image = someImage }: RunbookOptions, deploy
     'Take pushes again: the window ends',
     ...deployment.readOnlyOff,
     'Push something:',
-    fenced('sh', [shellCommand('docker', 'tag', image, probe), shellCommand('docker', 'push', probe)]),
+    fenced('sh', [
+      shellCommand('docker', 'tag', image.reference, probe),
+      shellCommand('docker', 'push', probe),
+    ]),
     'To go back from here on, pushes must not be lost: make the registry read-only again, as in step 3 but in the present configuration, bring what was pushed back to the source, and restore the former configuration:',
     fenced('sh', back),
     ...deployment.goBack,

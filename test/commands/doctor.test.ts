@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { PutBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { sampleRegistry } from '../../fixtures/sample-registry.ts';
 import Doctor from '../../src/commands/doctor.ts';
@@ -55,6 +56,21 @@ describe('doctor', () => {
     const { stdout, exitCode } = await run(empty, registry);
     expect(exitCode).toBe(6);
     expect(stdout).toMatch(/^ {2}failed +root +no registry/m);
+  });
+
+  test('warns of a target that is a folder inside a registry, or that lies in one', async () => {
+    const other = path.join(folder, 'other');
+    await sampleRegistry({ largeLayerBytes: 20_000 }).registry.writeTo(
+      await openFilesystem({ root: newFolder(other) }),
+    );
+    const inside = await run(registry, path.join(other, 'docker'));
+    expect(inside.stdout).toMatch(
+      /^ {2}warning +root +nothing below docker\/registry\/v2\/, and a registry/m,
+    );
+    expect(inside.stdout).toContain('It looks like the folder "docker" inside one');
+    const above = await run(registry, newFolder(path.join(other, 'new')));
+    expect(above.stdout).toContain(`One is at ${other}.`);
+    expect(above.exitCode).toBe(0);
   });
 
   test('ends with 3 when a check failed', async () => {
@@ -140,6 +156,25 @@ describeWithServers('doctor of a bucket', ['rgw'], (servers) => {
     expect(stdout).toContain('Grant s3:PutObject on its objects');
   });
 
+  test('tries all of it with no more rights than docs/security.md names', async () => {
+    const bucket = await createBucket(servers.rgw);
+    await allow(servers.rgw, bucket, [
+      's3:ListBucket',
+      's3:ListBucketMultipartUploads',
+      's3:GetObject',
+      's3:PutObject',
+      's3:DeleteObject',
+      's3:AbortMultipartUpload',
+    ]);
+    signIn({ ...servers.rgw, ...(await createRgwUser()) });
+    const { stdout, exitCode } = await run(registry, locationOf(servers.rgw, bucket), '--write-probe');
+    expect(stdout).not.toMatch(/^ {2}failed/m);
+    expect(exitCode).toBe(0);
+    const { stdout: alone, exitCode: again } = await run(locationOf(servers.rgw, bucket));
+    expect(alone).not.toMatch(/^ {2}failed/m);
+    expect(again).toBe(0);
+  });
+
   test('a bucket that is not there ends with 5', async () => {
     signIn(servers.rgw);
     const { exitCode, stdout } = await run(locationOf(servers.rgw, 'no-such-bucket'));
@@ -164,6 +199,11 @@ describeWithServers('doctor of a container', ['azurite'], (servers) => {
   });
 });
 
+function newFolder(at: string): string {
+  mkdirSync(at, { recursive: true });
+  return at;
+}
+
 function run(...argv: string[]) {
   return runClass(Doctor, argv, 'doctor');
 }
@@ -171,6 +211,31 @@ function run(...argv: string[]) {
 function signIn({ accessKey, secretKey }: RgwAccess): void {
   vi.stubEnv('AWS_ACCESS_KEY_ID', accessKey);
   vi.stubEnv('AWS_SECRET_ACCESS_KEY', secretKey);
+}
+
+/** Lets every user do so much with a bucket, and nothing else. */
+async function allow(
+  { endpoint, region, accessKey, secretKey }: RgwAccess,
+  bucket: string,
+  actions: readonly string[],
+): Promise<void> {
+  const client = new S3Client({
+    endpoint,
+    region,
+    forcePathStyle: true,
+    credentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
+  });
+  const Statement = [
+    {
+      Effect: 'Allow',
+      Principal: { AWS: ['*'] },
+      Action: actions,
+      Resource: [`arn:aws:s3:::${bucket}`, `arn:aws:s3:::${bucket}/*`],
+    },
+  ];
+  const Policy = JSON.stringify({ Version: '2012-10-17', Statement });
+  await client.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy }));
+  client.destroy();
 }
 
 function locationOf({ endpoint, region }: RgwAccess, bucket: string): string {

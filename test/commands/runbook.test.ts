@@ -88,6 +88,28 @@ describe('runbook', () => {
     }
   });
 
+  test('takes a gitlab.rb for Omnibus, wherever it lies', async () => {
+    const file = path.join(folder, 'e.rb');
+    writeFileSync(file, "registry['storage'] = { 's3' => { 'bucket' => 'old', 'region' => 'r' } }\n");
+    const { stdout, exitCode } = await run(file, 's3://my-bucket?region=r');
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('gitlab-ctl reconfigure');
+    expect(stdout).not.toContain('CONFIG=');
+  });
+
+  test('refuses one and the same store', async () => {
+    const { stdout, stderr, exitCode } = await run('/srv/registry', '/srv/registry');
+    expect(exitCode).toBe(6);
+    expect(stderr).toContain('Source and target are the same store (/srv/registry)');
+    expect(stdout).toBe('');
+  });
+
+  test.each(['', 'registry.example.com/app@sha256:abc'])('refuses --image %j', async (image) => {
+    const { stderr, exitCode } = await run('/srv/registry', 's3://my-bucket?region=r', '--image', image);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('--image takes an image as docker pull does');
+  });
+
   test('gives the document in the envelope with --json', async () => {
     const { json } = await run('/srv/registry', 's3://my-bucket?region=r', '--json');
     expect(json).toMatchObject({

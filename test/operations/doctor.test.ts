@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { sampleRegistry } from '../../fixtures/sample-registry.ts';
+import { presentDoctor } from '../../src/cli/present-doctor.ts';
 import type { Driver, StoreSettings } from '../../src/drivers/driver.ts';
 import { DriverError, type DriverErrorCode } from '../../src/drivers/errors.ts';
 import { openMemory } from '../../src/drivers/memory.ts';
@@ -36,11 +37,25 @@ describe('a healthy registry', () => {
     expect(stores[0]?.content).toEqual({
       blobs: blobs.length,
       blobBytes: bytes,
-      links: keys.filter((key) => key.startsWith('docker/registry/v2/repositories/')).length,
+      links: keys.filter((key) => /^docker\/registry\/v2\/repositories\/.*\/link$/.test(key)).length,
       isExact: true,
       isAtLeast: false,
     });
   });
+});
+
+test('uploads and temporary files are not counted: a migration leaves them', async () => {
+  const upload = 'docker/registry/v2/repositories/app/_uploads/01234567-89ab-4abc-8abc-0123456789ab';
+  const others = new Map([
+    [`${upload}/data`, Buffer.alloc(5000)],
+    [`${upload}/startedat`, Buffer.from('2024-01-02T15:04:05Z')],
+    [`docker/registry/v2/blobs/sha256/ab/${'ab'.repeat(32)}/data.regtool.tmp`, Buffer.alloc(7000)],
+  ]);
+  const registry = uniformBlobs({ shards: 1, blobsInEach: 3, bytes: 10 });
+  const source = memoryOf(new Map([...registry, ...someLink, ...others]));
+  const { stores, passes } = await examine([patient('source', source), patient('target', openMemory())]);
+  expect(stores[0]?.content).toMatchObject({ blobs: 3, blobBytes: 30, links: 1, isExact: true });
+  expect(passes).toMatchObject({ objects: 4, blobBytes: 30 });
 });
 
 describe('the write probe', () => {
@@ -141,6 +156,16 @@ describe('a missing right is named by itself', () => {
     expect(check(result, 'put')?.advice).toContain('Storage Blob Data Contributor');
   });
 
+  test('of a folder by the user, as it has no credentials', async () => {
+    const store = { ...refusing(['listFolder', 'write']), name: 'filesystem' };
+    const result = await examine([patient('store', store)], { writeProbe: true });
+    expect(check(result, 'put')).toMatchObject({
+      status: 'failed',
+      finding: 'the user who runs regtool lacks the right to write to the folder and all below it',
+    });
+    expect(JSON.stringify(result.stores)).not.toContain('credentials');
+  });
+
   test('parts and aborted uploads by the answers of the store', async () => {
     const store = withProbe({
       writes: {
@@ -221,6 +246,15 @@ describe('the state of the registry', () => {
     expect(`${found?.finding} ${found?.advice}`).toContain(words);
   });
 
+  test('of both lockfiles one is to be removed', async () => {
+    const store = memoryOf(sample);
+    store.objects.set(database, Buffer.from('{"version":1}'));
+    store.objects.set(filesystem, Buffer.from('{"version":1}'));
+    expect(check(await examine([patient('store', store)]), 'lockfiles')?.advice).toMatch(
+      /remove one of them by hand: filesystem-in-use if it did, database-in-use if it did not\.$/,
+    );
+  });
+
   test('a registry at another root is pointed to', async () => {
     const elsewhere = memoryOf(sample);
     const store: Driver = {
@@ -235,6 +269,58 @@ describe('the state of the registry', () => {
     });
   });
 
+  describe('a target without a registry at its root', () => {
+    test.each([
+      ['is the docker folder of one', moved(sample, '', 'docker/'), 'the folder "docker" inside one'],
+      ['is docker/registry of one', moved(sample, '', 'docker/registry/'), '"docker/registry" inside one'],
+      [
+        'is its innermost folder',
+        moved(sample, '', 'docker/registry/v2/'),
+        '"docker/registry/v2" inside one',
+      ],
+      ['has one below it', moved(sample, 'archive/old/'), 'One is below "archive/old/"'],
+    ])('is warned of when it %s', async (_, objects, words) => {
+      const result = await examine([
+        patient('source', memoryOf(sample)),
+        patient('target', memoryOf(objects)),
+      ]);
+      expect(rootOf(result)).toMatchObject({ status: 'warning', advice: expect.stringContaining(words) });
+      expect(result.verdict).toBe('healthy');
+    });
+
+    test('is warned of when it lies inside the folder of one', async () => {
+      const target = { ...patient('target', openMemory()), openAbove: async () => memoryOf(sample) };
+      const result = await examine([patient('source', memoryOf(sample)), target]);
+      expect(rootOf(result)).toMatchObject({
+        status: 'warning',
+        advice: expect.stringMatching(/^One is at memory/),
+      });
+    });
+
+    test.each([
+      ['nothing', openMemory(), undefined],
+      ['something else', memoryOf(other), undefined],
+      ['something else, and so has what is above', memoryOf(other), memoryOf(other)],
+      ['nothing, and what is above may not be listed', openMemory(), refusing(['listFolder'])],
+    ])('is fine when it has %s', async (_, store, above) => {
+      const target = { ...patient('target', store), openAbove: async () => above };
+      const result = await examine([patient('source', memoryOf(sample)), target]);
+      expect(rootOf(result)).toEqual({ name: 'root', status: 'ok', finding: NOTHING_YET, advice: undefined });
+    });
+
+    test('is fine when the registry nearby is the source', async () => {
+      const source = memoryOf(sample);
+      const target = { ...patient('target', openMemory()), openAbove: async () => source };
+      expect(rootOf(await examine([patient('source', source), target]))?.status).toBe('ok');
+    });
+
+    test('is fine when a folder in it cannot be read', async () => {
+      const store = unreadableAt(memoryOf(other), 'listFolder', (key) => key === 'photos/');
+      const result = await examine([patient('source', memoryOf(sample)), patient('target', store)]);
+      expect(rootOf(result)?.status).toBe('ok');
+    });
+  });
+
   test.each([
     [true, 'read-only'],
     [false, 'takes pushes'],
@@ -244,20 +330,28 @@ describe('the state of the registry', () => {
     expect(check(await examine([given]), 'read-only')?.finding).toContain(words);
   });
 
-  test('a part that cannot be listed is found', async () => {
-    const store = withHooks(memoryOf(sample), {
-      before: ({ operation, key }) => {
-        if (operation === 'list' && key.startsWith('docker/registry/v2/blobs/sha256/')) {
-          throw new DriverError('PERMISSION_DENIED', 'May not be read.', {
-            driver: 'memory',
-            operation,
-            key,
-          });
-        }
-      },
-    });
+  test('each part that cannot be listed is found, and what migrate does with it', async () => {
+    const blobs = uniformBlobs({ shards: 4, blobsInEach: 2, bytes: 10 });
+    const isUnreadable = (key: string) => /\/blobs\/sha256\/0[13]\/$/.test(key);
+    const store = unreadableAt(memoryOf(new Map([...blobs, ...someLink])), 'list', isUnreadable);
     const result = await examine([patient('store', store)]);
-    expect(check(result, 'content')).toMatchObject({ status: 'failed' });
+    const found = check(result, 'content');
+    expect(found?.status).toBe('failed');
+    expect(found?.finding).toMatch(/^2 parts of it cannot be listed: .*sha256\/01\/.*sha256\/03\//);
+    expect(found?.advice).toMatch(/leaves it out and ends with 4, and with --delete it refuses/);
+    expect(result.stores[0]?.content).toMatchObject({ blobs: 4, links: 1, isAtLeast: true, isExact: false });
+    expect(presentDoctor(result).join('\n')).toContain('At least (a part was not listed to its end) 4 blobs');
+  });
+
+  test('of upper folders that cannot be listed it is said that migrate ends there', async () => {
+    const isUpper = (key: string) => key === 'docker/registry/v2/blobs/';
+    let looks = 0;
+    // The look for a registry's root comes first, and is answered.
+    const store = unreadableAt(memoryOf(sample), 'listFolder', (key) => isUpper(key) && (looks += 1) > 1);
+    expect(check(await examine([patient('store', store)]), 'content')).toMatchObject({
+      status: 'failed',
+      advice: expect.stringContaining('migrate ends there'),
+    });
   });
 });
 
@@ -303,6 +397,19 @@ describe('settings of the store', () => {
   ])('%s: %j', async (name, found, status) => {
     const result = await examine([patient('store', withProbe(found, found))]);
     expect(statusOf(result, name)).toBe(status);
+  });
+
+  test.each([
+    [{}, 'Run regtool as root, or as user 500, to whom it belongs.'],
+    [{ owner: { uid: 0, gid: 0, mode: 0o755 } }, 'Run regtool as user 0, to whom it belongs.'],
+    [
+      { runsAsUid: 0 },
+      'See whether its file system is mounted read-only, or shared without rights for root.',
+    ],
+  ])('who may write to a folder: %j', async (facts, advice) => {
+    const value = folder({ isWritable: false, runsAsUid: 65534, ...facts });
+    const result = await examine([patient('store', withProbe({ folder: { value } }))]);
+    expect(check(result, 'folder')?.advice).toBe(advice);
   });
 
   test.each([
@@ -430,8 +537,18 @@ describe('what a migration will take', () => {
   });
 
   test('a time that is not known without a write probe', async () => {
-    const { passes } = await examine([patient('source', memoryOf(sample)), patient('target', openMemory())]);
-    expect(passes?.fullPassMs).toBeUndefined();
+    const result = await examine([patient('source', memoryOf(sample)), patient('target', openMemory())]);
+    expect(result.passes?.fullPassMs).toBeUndefined();
+    expect(presentDoctor(result).join('\n')).toContain('--write-probe measures the target.');
+  });
+
+  test('a time that is not known because the write probe failed', async () => {
+    const stores = [patient('source', memoryOf(sample)), patient('target', refusing(['write']))];
+    const result = await examine(stores, { writeProbe: true });
+    expect(result.passes?.fullPassMs).toBeUndefined();
+    const text = presentDoctor(result).join(' ').replaceAll(/\s+/g, ' ');
+    expect(text).toContain('what --write-probe tried at the target failed, so nothing was measured.');
+    expect(text).not.toContain('--write-probe measures');
   });
 });
 
@@ -449,7 +566,9 @@ test.each([
   ).toEqual(expected);
 });
 
-const someLink = new Map([['docker/registry/v2/repositories/a/_layers/sha256/00/link', Buffer.from('x')]]);
+const someLink = new Map([
+  [`docker/registry/v2/repositories/a/_layers/sha256/${'0'.repeat(64)}/link`, Buffer.from('x')],
+]);
 
 function examine(patients: Patient[], options: Partial<DoctorOptions> = {}): Promise<DoctorResult> {
   return doctor(patients, {
@@ -470,6 +589,38 @@ function check({ stores }: DoctorResult, name: string) {
 
 function statusOf(result: DoctorResult, name: string): string | undefined {
   return check(result, name)?.status;
+}
+
+const NOTHING_YET = 'nothing below docker/registry/v2/ yet';
+
+const other = new Map([['photos/2024/one.jpg', Buffer.from('x')]]);
+
+/** What is below a prefix, under another. */
+function moved(objects: ReadonlyMap<string, Uint8Array>, to: string, from = ''): Map<string, Uint8Array> {
+  return new Map(
+    [...objects]
+      .filter(([key]) => key.startsWith(from))
+      .map(([key, content]) => [to + key.slice(from.length), content]),
+  );
+}
+
+function rootOf({ stores }: DoctorResult) {
+  return stores[1]?.checks.find(({ name }) => name === 'root');
+}
+
+/** A store of which some folders may not be read. */
+function unreadableAt(
+  store: Driver,
+  unreadable: 'list' | 'listFolder',
+  isUnreadable: (key: string) => boolean,
+): Driver {
+  return withHooks(store, {
+    before: ({ operation, key }) => {
+      if (operation === unreadable && isUnreadable(key)) {
+        throw new DriverError('PERMISSION_DENIED', 'May not be read.', { driver: 'memory', operation, key });
+      }
+    },
+  });
 }
 
 /** A store of the sample whose calls are refused, and which says that it is S3, so that rights have names. */

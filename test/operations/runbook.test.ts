@@ -13,6 +13,7 @@ import { azureRoot } from '../../src/drivers/root.ts';
 import {
   completeLocation,
   guessDeployment,
+  parseImage,
   type RunbookOptions,
   writeRunbook,
 } from '../../src/operations/runbook.ts';
@@ -226,7 +227,10 @@ describe('commands can be copied', () => {
 
   test("a source's configuration is read from a copy, which the switch-over does not change", () => {
     const text = written({
-      source: { location: s3(), argument: '/etc/registry/config.before-regtool.yml' },
+      source: {
+        location: { ...s3(), bucket: 'old-registry' },
+        argument: '/etc/registry/config.before-regtool.yml',
+      },
       keptFiles: [{ path: '/etc/registry/config.yml', copy: '/etc/registry/config.before-regtool.yml' }],
       deployment: 'yaml',
       configFile: '/etc/registry/config.yml',
@@ -237,10 +241,82 @@ describe('commands can be copied', () => {
   });
 
   test('the image of the smoke test may have a port in its name', () => {
-    const text = written({ image: 'localhost:5000/app:1.0' });
+    const text = written({ image: parseImage('localhost:5000/app:1.0') });
     expect(text).toContain('docker pull localhost:5000/app:1.0\n');
     expect(text).toContain('docker push localhost:5000/app:regtool-smoke-test\n');
   });
+
+  test('the image of the smoke test may be named by its digest', () => {
+    const digest = `sha256:${'ab'.repeat(32)}`;
+    const text = written({ image: parseImage(`registry.example.com/app:1.0@${digest}`) });
+    expect(text).toContain(`docker pull registry.example.com/app@${digest}\n`);
+    expect(text).toContain(
+      `docker tag registry.example.com/app@${digest} registry.example.com/app:regtool-smoke-test\n`,
+    );
+  });
+});
+
+describe('an image', () => {
+  test.each([
+    ['app', 'app'],
+    ['app:1.0', 'app'],
+    ['group/sub__group/app-x:v1_2', 'group/sub__group/app-x'],
+    ['localhost:5000/app', 'localhost:5000/app'],
+    ['Registry.Example.com/app:1.0', 'Registry.Example.com/app'],
+    ['[::1]:5000/app:1.0', '[::1]:5000/app'],
+  ])('%s', (text, name) => {
+    expect(parseImage(text)).toEqual({ reference: text, name });
+  });
+
+  test.each([
+    '',
+    ' ',
+    '-v',
+    'App',
+    'app:',
+    'app:1:2',
+    'app:-1',
+    'registry.example.com/',
+    'registry.example.com/app@sha256:abc',
+    `app@sha256:${'AB'.repeat(32)}`,
+    `app@sha256:${'ab'.repeat(32)}@sha256:${'ab'.repeat(32)}`,
+    'https://registry.example.com/app',
+    'app;id',
+    'app\nid',
+  ])('is not %j', (text) => {
+    expect(parseImage(text)).toBeUndefined();
+  });
+});
+
+describe('one store under two locations is refused, as migrate does', () => {
+  test.each([
+    ['/srv/registry', '/srv/registry/', 'the same store'],
+    ['/srv/registry', '/srv/registry/new', 'lies inside'],
+    ['/srv/registry/docker', '/srv/registry', 'lies inside'],
+    ['s3://b-1?region=r', 's3://b-1?region=r&chunksize=26214400', 'the same store'],
+    ['s3://b-1?region=r', 's3://b-1?region=r&endpoint=https://s3.r.amazonaws.com', 'the same store'],
+    ['s3://b-1?endpoint=http://x:1', 's3://b-1?endpoint=x:1&secure=false', 'the same store'],
+    ['s3://b-1/docker/new?region=r', 's3://b-1?region=r', 'lies inside'],
+    ['azure://abc?account=a', 'azure://abc?account=a&trimlegacyrootprefix=true', 'the same store'],
+  ])('%s and %s', (from, to, words) => {
+    expect(() => written({ source: storeAt(from), target: storeAt(to) })).toThrow(words);
+    expect(() => written({ source: storeAt(to), target: storeAt(from) })).toThrow(words);
+  });
+
+  test.each([
+    ['/srv/registry', '/srv/registry-2'],
+    ['s3://b-1?region=r', 's3://b-1/new?region=r'],
+    ['s3://b-1?region=r', 's3://b-1?endpoint=http://x:1&region=r'],
+    ['azure://abc?account=a', 'azure://abc?account=b'],
+    ['azure://abc?account=a', 'azure://abc?account=a&legacyrootprefix=true'],
+  ])('%s and %s are two', (from, to) => {
+    expect(written({ source: storeAt(from), target: storeAt(to) })).toContain('# Moving');
+  });
+});
+
+test('what is signed off has been read back', () => {
+  const commands = regtoolCommands(written({})).filter(([command]) => command === 'verify');
+  expect(commands.map((words) => words.includes('--read-data'))).toEqual([true]);
 });
 
 test('every step up to the end of the window says how to go back', () => {
@@ -318,6 +394,7 @@ test.each([
   ['/var/opt/gitlab/gitlab-rails/shared/registry', 'omnibus'],
   ['/var/opt/gitlab/registry/config.yml', 'omnibus'],
   ['/etc/gitlab/gitlab.rb', 'omnibus'],
+  ['/root/copies/e.rb', 'omnibus'],
   ['/var/opt/gitlabs', 'yaml'],
   ['/var/lib/registry', 'yaml'],
   [undefined, 'yaml'],

@@ -34,7 +34,8 @@ export async function examineAccess(
       return { isReachable: false, mayList: false, checks: [unreachable(error)] };
     }
     mayList = false;
-    checks = [ok('reach', 'answers, and knows the credentials'), missingRight(store, 'list')];
+    const reach = store.name === 'filesystem' ? 'is there' : 'answers, and knows the credentials';
+    checks = [ok('reach', reach), missingRight(store, 'list')];
   }
   return {
     isReachable: true,

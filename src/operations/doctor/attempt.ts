@@ -43,12 +43,12 @@ export function refused(store: Driver, action: Action, error: unknown): DoctorCh
     : failed(action, `not possible: ${error.message}`);
 }
 
+/** A folder has no credentials: there it is the user of this process who may not. */
 export function missingRight(store: Driver, action: Action): DoctorCheck {
-  return failed(
-    action,
-    `the credentials may not do this (${means[action]}, if granted)`,
-    `Grant ${rightFor(store.name, action)}.`,
-  );
+  const right = rightFor(store.name, action);
+  return store.name === 'filesystem'
+    ? failed(action, `the user who runs regtool lacks ${right}`, 'Give it, or run regtool as root.')
+    : failed(action, `the credentials may not do this (${means[action]}, if granted)`, `Grant ${right}.`);
 }
 
 /** The line for an action that succeeded. */

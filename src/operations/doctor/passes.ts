@@ -19,6 +19,8 @@ export interface PassEstimate {
   finalPassMs: number;
   /** The first pass; undefined without measured rates. */
   fullPassMs: number | undefined;
+  /** Whether writing to the target was tried: then there are no rates because it failed. */
+  isProbed: boolean;
 }
 
 export interface Measured {
@@ -26,6 +28,7 @@ export interface Measured {
   rates: WriteRates | undefined;
   /** How fast the source gives the bytes of one blob. */
   readBytesPerSecond: number | undefined;
+  isProbed: boolean;
 }
 
 /** What is true of two stores together. */
@@ -55,7 +58,7 @@ export function judgePair(source: Driver, target: Driver): DoctorCheck[] {
 }
 
 /** How long the passes take at the rates that were measured. Reading and writing go on side by side. */
-export function estimatePasses({ estimate, rates, readBytesPerSecond }: Measured): PassEstimate {
+export function estimatePasses({ estimate, rates, readBytesPerSecond, isProbed }: Measured): PassEstimate {
   const { blobs, links, blobBytes, isExact, isAtLeast, listingMs } = estimate;
   const objects = blobs + links;
   const copyMs =
@@ -72,6 +75,7 @@ export function estimatePasses({ estimate, rates, readBytesPerSecond }: Measured
     isAtLeast,
     finalPassMs: listingMs,
     fullPassMs: copyMs === undefined ? undefined : listingMs + copyMs,
+    isProbed,
   };
 }
 

@@ -1,8 +1,9 @@
-import type { Driver } from '../../drivers/driver.ts';
+import type { Driver, StoreIdentity } from '../../drivers/driver.ts';
+import { isDriverError } from '../../drivers/errors.ts';
 import { lockfileKey, REGISTRY_ROOT } from '../../layout/paths.ts';
 import { describeOtherRoot, findAtOtherRoot } from '../other-root.ts';
 import { findRegistryRoot } from '../find-registry-root.ts';
-import { whereElse } from '../where-else.ts';
+import { type OpenAbove, whereElse } from '../where-else.ts';
 import { type DoctorCheck, type DoctorRole, failed, ok, warning } from './check.ts';
 
 export interface RegistryState {
@@ -15,6 +16,10 @@ export interface RegistryStateOptions {
   /** What the registry's own configuration says, where it was named as the store. */
   readOnly: boolean | undefined;
   hasConfiguration: boolean;
+  /** To look for the registry above the store, too. */
+  openAbove?: OpenAbove | undefined;
+  /** The source, of a target: that a registry is there is no surprise. */
+  besides?: StoreIdentity | undefined;
   signal: AbortSignal | undefined;
 }
 
@@ -23,18 +28,10 @@ export async function examineRegistry(store: Driver, options: RegistryStateOptio
   const { signal, role } = options;
   const configured = options.hasConfiguration ? [judgeReadOnly(options.readOnly, role)] : [];
   const root = await findRegistryRoot(store, { signal });
-  const other = await findAtOtherRoot(store, { signal });
   if (!root.exists) {
-    return {
-      isRegistry: false,
-      checks: [
-        role === 'target' && other === undefined
-          ? ok('root', `nothing below ${REGISTRY_ROOT} yet`)
-          : noRegistry(role, await whereElse(store, { signal })),
-        ...configured,
-      ],
-    };
+    return { isRegistry: false, checks: [await judgeAbsence(store, options), ...configured] };
   }
+  const other = await findAtOtherRoot(store, { signal });
   const isWhole = root.hasBlobs && (root.hasRepositories || root.isDatabaseManaged);
   const part = root.hasBlobs ? 'no repositories' : 'no blobs';
   return {
@@ -56,9 +53,54 @@ export async function examineRegistry(store: Driver, options: RegistryStateOptio
   };
 }
 
-function noRegistry(role: DoctorRole, where: string): DoctorCheck {
+/** A target need not have a registry yet. One that has it nearby was probably meant to be named otherwise. */
+async function judgeAbsence(store: Driver, options: RegistryStateOptions): Promise<DoctorCheck> {
   const finding = `no registry: there is nothing below ${REGISTRY_ROOT}`;
-  return role === 'source' ? failed('root', finding, where) : warning('root', finding, where);
+  if (options.role !== 'target') {
+    const { openAbove, signal } = options;
+    const where = await unlessUnreadable(() => whereElse(store, { openAbove, signal }));
+    return options.role === 'source' ? failed('root', finding, where) : warning('root', finding, where);
+  }
+  const where = await unlessUnreadable(() => nearby(store, options));
+  return where === undefined
+    ? ok('root', `nothing below ${REGISTRY_ROOT} yet`)
+    : warning('root', `nothing below ${REGISTRY_ROOT}, and a registry nearby`, where);
+}
+
+/**
+ * Says where a registry is near a store, undefined where none is. `whereElse` looks above when it found none within,
+ * and always gives some advice: what looking above does not change is not about a registry.
+ */
+async function nearby(
+  store: Driver,
+  { openAbove, besides, signal }: RegistryStateOptions,
+): Promise<string | undefined> {
+  let isWithin = true;
+  const advice = await whereElse(store, {
+    besides,
+    signal,
+    openAbove: async () => {
+      isWithin = false;
+      return undefined;
+    },
+  });
+  if (isWithin || openAbove === undefined) {
+    return isWithin ? advice : undefined;
+  }
+  const adviceWithAbove = await whereElse(store, { besides, signal, openAbove });
+  return adviceWithAbove === advice ? undefined : adviceWithAbove;
+}
+
+/** What cannot be looked at on the way gives no advice, and is no finding about the root. */
+async function unlessUnreadable(look: () => Promise<string | undefined>): Promise<string | undefined> {
+  try {
+    return await look();
+  } catch (error) {
+    if (isDriverError(error) && error.code !== 'ABORTED') {
+      return undefined;
+    }
+    throw error;
+  }
 }
 
 async function judgeLockfiles(
@@ -75,7 +117,7 @@ async function judgeLockfiles(
     return failed(
       'lockfiles',
       'both are there, with which GitLab does not start',
-      'Find out whether the metadata database is in use, and remove the other one.',
+      'Find out whether the registry used its metadata database, and remove one of them by hand: filesystem-in-use if it did, database-in-use if it did not.',
     );
   }
   if (database === true) {

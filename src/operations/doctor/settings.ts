@@ -242,7 +242,7 @@ function judgeFolder(facts: FolderFacts, isWrittenTo: boolean): DoctorCheck[] {
       : failed(
           'folder',
           `${whose}, and user ${runsAsUid} may not ${isReadable ? 'write' : 'read'} there`,
-          'Run regtool as root, or as that user.',
+          whoMay(facts),
         ),
     ...(isWrittenTo && isWritable ? [judgeOwner(facts)] : []),
     ...(stranger === undefined
@@ -255,6 +255,14 @@ function judgeFolder(facts: FolderFacts, isWrittenTo: boolean): DoctorCheck[] {
           ),
         ]),
   ];
+}
+
+/** Whom to run as. What root may not do, a mode does not forbid. */
+function whoMay({ owner, runsAsUid }: FolderFacts): string {
+  if (runsAsUid === 0) {
+    return 'See whether its file system is mounted read-only, or shared without rights for root.';
+  }
+  return `Run regtool as ${owner.uid === 0 ? '' : 'root, or as '}user ${owner.uid}, to whom it belongs.`;
 }
 
 function judgeOwner({ owner, runsAsUid }: FolderFacts): DoctorCheck {

@@ -32,10 +32,10 @@ export interface Deployment {
   logs: string;
 }
 
-/** Where Omnibus keeps the registry, and the files that say so. */
-const omnibusPaths = [/^\/var\/opt\/gitlab(\/|$)/, /^\/etc\/gitlab\/gitlab\.rb$/];
+/** Where Omnibus keeps the registry, and its configuration, wherever a copy of it lies: no other registry has one in Ruby. */
+const omnibusPaths = [/^\/var\/opt\/gitlab(\/|$)/, /\.rb$/];
 
-/** The deployment that a source path suggests: Omnibus in its own folders, else a config.yml. */
+/** The deployment that a source path suggests: Omnibus by its own folders and files, else a config.yml. */
 export function guessDeployment(path: string | undefined): DeploymentKind {
   return path !== undefined && omnibusPaths.some((pattern) => pattern.test(path)) ? 'omnibus' : 'yaml';
 }
