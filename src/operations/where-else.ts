@@ -3,6 +3,7 @@ import { isDriverError } from '../drivers/errors.ts';
 import { REGISTRY_ROOT } from '../layout/paths.ts';
 import { describeOtherRoot, findAtOtherRoot, isSameStore } from './other-root.ts';
 import { findRegistryRoot } from './find-registry-root.ts';
+import { folderInsideRegistry } from './inside-registry.ts';
 
 /** How deep and wide a store is searched for a registry: a root of four folders, and docker/registry/v2 below it. */
 const DEPTH_MAX = 7;
@@ -34,7 +35,7 @@ export async function whereElse(
   }
   const top = await listTop(store, options);
   const folders = top?.folders ?? [];
-  const inside = isInside(folders);
+  const inside = top === undefined ? undefined : await folderInsideRegistry(store, options);
   if (inside !== undefined) {
     return `It looks like the folder ${JSON.stringify(inside)} inside one: name the folder that holds docker/ itself.`;
   }
@@ -86,17 +87,6 @@ async function registryAbove(
   } finally {
     await above.close();
   }
-}
-
-/** Which folder of a registry has these folders in it. */
-function isInside(folders: readonly string[]): string | undefined {
-  if (folders.includes('blobs/') && folders.includes('repositories/')) {
-    return 'docker/registry/v2';
-  }
-  if (folders.includes('v2/')) {
-    return 'docker/registry';
-  }
-  return folders.includes('registry/') ? 'docker' : undefined;
 }
 
 /** The prefix, '' or ending in `/`, below which there is a `docker/registry/v2/` with something in it. */

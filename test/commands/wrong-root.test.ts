@@ -1,6 +1,7 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import Check from '../../src/commands/check.ts';
 import FixEmptyTags from '../../src/commands/fix-empty-tags.ts';
 import Migrate from '../../src/commands/migrate.ts';
 import Repair from '../../src/commands/repair.ts';
@@ -40,5 +41,34 @@ describe('a store whose root is a folder too deep', () => {
     expect(exitCode).toBe(6);
     expect(json).toMatchObject({ error: { code: 'NOT_A_REGISTRY' } });
     expect(JSON.stringify(json)).toContain(`One is at ${whole}.`);
+  });
+});
+
+describe('a store whose root is a folder too high', () => {
+  const folder = createTemporaryFolder('regtool-too-high');
+
+  beforeAll(async () => {
+    const root = path.join(folder.path, 'registry');
+    mkdirSync(root);
+    const driver = await openFilesystem({ root, location: root });
+    await healthyRegistry().registry.writeTo(driver);
+    await driver.close();
+  });
+  afterAll(() => {
+    folder.remove();
+  });
+
+  test('is refused, saying where the registry is, though its folder has the name of one of its own', async () => {
+    const { exitCode, json } = await runClass(Check, [folder.path, '--json', '--no-progress']);
+    expect(exitCode).toBe(6);
+    expect(JSON.stringify(json)).toContain('One is below');
+  });
+
+  test('is refused for that, whatever else in it cannot be listed', async () => {
+    symlinkSync('nowhere', path.join(folder.path, 'dangling'));
+    const { exitCode, json } = await runClass(Check, [folder.path, '--json', '--no-progress']);
+    expect(exitCode).toBe(6);
+    expect(json).toMatchObject({ error: { code: 'NOT_A_REGISTRY' } });
+    expect(JSON.stringify(json)).toContain('One is below');
   });
 });

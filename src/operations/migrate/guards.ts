@@ -2,10 +2,11 @@ import type { CallOptions, Driver } from '../../drivers/driver.ts';
 import { overlap } from '../../drivers/keys.ts';
 import { SafetyRefusal } from '../errors.ts';
 import type { RegistryRoot } from '../find-registry-root.ts';
+import { folderInsideRegistry } from '../inside-registry.ts';
 import { assertRootIsDecided } from '../other-root.ts';
 import { assertRegistryRoot } from '../registry-root.ts';
 import type { OpenAbove } from '../where-else.ts';
-import { lockfileKey, REGISTRY_ROOT } from '../../layout/paths.ts';
+import { lockfileKey } from '../../layout/paths.ts';
 import { deletionCount, type Plan } from './plan.ts';
 
 /** The most that a run may delete: so many objects, or so many percent of the target's content. */
@@ -57,29 +58,18 @@ export async function assertStores(
   return root;
 }
 
-/** Folders of a registry, seen from inside of it, and which of its folders then is the root. */
-const INSIDES = [
-  { folder: 'docker/', below: 'registry/v2/' },
-  { folder: 'docker/registry/', below: 'v2/' },
-  { folder: REGISTRY_ROOT, below: '' },
-];
-
 /**
  * A target may be empty, but not a folder inside a registry: the copy would lie in the midst of that one, where no
  * registry reads it.
  */
 async function assertNotInside(target: Driver, options: CallOptions): Promise<void> {
-  await Promise.all(
-    INSIDES.map(async ({ folder, below }) => {
-      const { folders } = await target.listFolder(below, options);
-      if (folders.includes(`${below}blobs/`) && folders.includes(`${below}repositories/`)) {
-        throw new SafetyRefusal(
-          'OTHER_ROOT',
-          `The target ${target.location} is the folder ${JSON.stringify(folder.slice(0, -1))} inside a registry, and a copy below it would be read by none. Nothing was touched. Name the folder, or bucket and rootdirectory, that holds docker/ itself.`,
-        );
-      }
-    }),
-  );
+  const folder = await folderInsideRegistry(target, options);
+  if (folder !== undefined) {
+    throw new SafetyRefusal(
+      'OTHER_ROOT',
+      `The target ${target.location} is the folder ${JSON.stringify(folder)} inside a registry, and a copy below it would be read by none. Nothing was touched. Name the folder, or bucket and rootdirectory, that holds docker/ itself.`,
+    );
+  }
 }
 
 /**
