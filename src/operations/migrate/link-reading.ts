@@ -1,9 +1,9 @@
 import type { Driver } from '../../drivers/driver.ts';
 import { isDriverError } from '../../drivers/errors.ts';
 import { pause, sleepOnClock } from '../../drivers/pause.ts';
-import { MAX_LINK_BYTES, readLink, type Digest } from '../../layout/digest.ts';
+import { digestParts, MAX_LINK_BYTES, readLink, type Digest } from '../../layout/digest.ts';
 import { MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from '../../layout/manifest.ts';
-import { blobDataKey } from '../../layout/paths.ts';
+import { blobDataKey, parsePath } from '../../layout/paths.ts';
 import { readProven } from '../read-proven.ts';
 import type { PlannedCopy } from './plan.ts';
 import type { Run } from './run.ts';
@@ -125,6 +125,24 @@ async function parseProven(run: Run, blobKey: string, digest: Digest): Promise<P
     }
     return tooLarge(stat.sizeBytes);
   }
+}
+
+/** The blob that a layer or signature link is named by. Registry 2.0 named some by tarsums, which are no digests. */
+export function digestInName(key: string): Digest | undefined {
+  const path = parsePath(key);
+  return path.kind === 'layer-link' || path.kind === 'signature-link' ? path.digest : undefined;
+}
+
+/**
+ * What was pushed by another hash is stored by its SHA-256, and its link says that: an alias (facts A3). Any other link
+ * of a layer says its own name.
+ */
+export function isAlias(name: Digest, target: Digest | undefined): target is Digest {
+  return (
+    target !== undefined &&
+    digestParts(name).algorithm !== 'sha256' &&
+    digestParts(target).algorithm === 'sha256'
+  );
 }
 
 /** Says what is wrong with a link, for the report. */

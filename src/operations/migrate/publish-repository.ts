@@ -5,6 +5,8 @@ import { allEnded } from '../concurrency.ts';
 import {
   brokenLink,
   digestAtTarget,
+  digestInName,
+  isAlias,
   isAtSource,
   isAtTarget,
   readManifest,
@@ -112,16 +114,20 @@ class RepositoryPublisher {
     if (typeof link === 'string') {
       return link;
     }
-    if (link.digest === undefined) {
-      // Registry 2.0 wrote tarsums, which are no digests, into its links.
-      const isRight =
-        parsePath(key).kind === 'tarsum' || !(await this.#leaveIncomplete(key, brokenLink(link)));
-      return isRight ? this.#writeLink(key, link.bytes, planned) : 'incomplete';
+    const name = digestInName(key);
+    const isBroken = name !== undefined && link.digest !== name && !isAlias(name, link.digest);
+    if (isBroken && (await this.#leaveIncomplete(key, brokenLink(link)))) {
+      return 'incomplete';
     }
-    this.#noteAlias(key, link.digest);
-    const blob = await this.#run.ensureBlob(link.digest);
+    // A manifest needs the blob that it names, whatever a broken link says.
+    const digest = isBroken ? name : link.digest;
+    if (digest === undefined) {
+      return this.#writeLink(key, link.bytes, planned);
+    }
+    this.#noteAlias(key, digest);
+    const blob = await this.#run.ensureBlob(digest);
     if (blob === 'failed') {
-      await this.#run.holdBack(key, `its blob ${link.digest} could not be copied`);
+      await this.#run.holdBack(key, `its blob ${digest} could not be copied`);
       return 'failed';
     }
     const state = await this.#writeLink(key, link.bytes, planned);
@@ -135,12 +141,13 @@ class RepositoryPublisher {
 
   /** The link is at the target; what it is worth depends on its blob. */
   async #stateOfBlobBehind(key: string): Promise<LinkState> {
-    const path = parsePath(key);
-    let digest = path.kind === 'layer-link' ? path.digest : undefined;
+    let digest = digestInName(key);
     if (digest !== undefined && digestParts(digest).algorithm !== 'sha256') {
-      // A client that pushed by SHA-512 left an alias: the link's content is the blob's SHA-256.
       const link = await readSourceLink(this.#run, key, undefined);
-      digest = typeof link === 'string' ? digest : link.digest;
+      if (link === 'failed') {
+        return link;
+      }
+      digest = link !== 'missing' && isAlias(digest, link.digest) ? link.digest : digest;
       this.#noteAlias(key, digest);
     }
     if (digest === undefined) {
