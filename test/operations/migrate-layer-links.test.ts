@@ -7,7 +7,8 @@ import { DriverError } from '../../src/drivers/errors.ts';
 import { type MemoryDriver, openMemory } from '../../src/drivers/memory.ts';
 import { visibleTags } from '../support/broken-objects.ts';
 import { withHooks } from '../support/hooked-driver.ts';
-import { contentOf, memoryOf, runMigrate } from '../support/migrating.ts';
+import { contentOf, deleteAnything, memoryOf, runMigrate } from '../support/migrating.ts';
+import { pushRaw } from './check/fixtures.ts';
 
 /** An image of two layers, of which the first one's link says the second one's digest. */
 function crossedLink() {
@@ -96,4 +97,118 @@ test('a signature link that says another digest than its name is left out, and n
   expect(result.tally.incompletes.map((problem) => problem.key)).toEqual([key]);
   expect(target.objects.has(key)).toBe(false);
   expect(publishedTags(target)).toEqual([currentKey('a', 'v1')]);
+});
+
+/** A healthy image beside one of which the manifest names a layer by SHA-512. */
+function aliasedLayer() {
+  const registry = new RegistryBuilder();
+  const content = Buffer.from('pushed by SHA-512');
+  const { digest, sha512 } = registry.sha512Alias('a', content);
+  const config = Buffer.from('{"architecture":"amd64","os":"linux"}');
+  const manifest = pushRaw(registry, 'a', 'v1', {
+    schemaVersion: 2,
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    config: {
+      mediaType: 'application/vnd.oci.image.config.v1+json',
+      digest: registry.blob('a', config),
+      size: config.byteLength,
+    },
+    layers: [
+      { mediaType: 'application/vnd.oci.image.layer.v1.tar', digest: sha512, size: content.byteLength },
+    ],
+  });
+  registry.push('b', 'v1', registry.image());
+  return { registry, manifest, canonicalKey: layerKey('a', digest), aliasKey: layerKey('a', sha512) };
+}
+
+describe('migrate, with a layer that is named by SHA-512', () => {
+  test('publishes no tag when the link of its SHA-256 could not be copied', async () => {
+    const { registry, canonicalKey } = aliasedLayer();
+    const target = openMemory();
+    const result = await runMigrate(memoryOf(registry.objects), refusing(target, canonicalKey));
+    expect(exitCodeOf(result)).toBe(4);
+    expect(result.tally.failures.map(({ key }) => key)).toEqual([canonicalKey]);
+    expect(publishedTags(target)).toEqual([currentKey('b', 'v1')]);
+    // A rerun finds the alias held back, or there already, and brings the rest.
+    expect(exitCodeOf(await runMigrate(memoryOf(registry.objects), target))).toBe(0);
+    expect(contentOf(target.objects)).toEqual(contentOf(registry.objects));
+  });
+
+  test.each([true, false])(
+    'publishes no tag when the source lost the link of its SHA-256 (alias at the target before: %j)',
+    async (isAliasThere) => {
+      const { registry, canonicalKey, aliasKey } = aliasedLayer();
+      registry.objects.delete(canonicalKey);
+      const alias = registry.objects.get(aliasKey);
+      const target = openMemory();
+      if (isAliasThere && alias !== undefined) {
+        target.objects.set(aliasKey, alias);
+      }
+      const result = await runMigrate(memoryOf(registry.objects), target);
+      expect(exitCodeOf(result)).toBe(3);
+      expect(publishedTags(target)).toEqual([currentKey('b', 'v1')]);
+    },
+  );
+
+  test('publishes no tag when the link of its SHA-256 is empty at the source', async () => {
+    const { registry, canonicalKey } = aliasedLayer();
+    registry.objects.set(canonicalKey, new Uint8Array());
+    const target = openMemory();
+    const result = await runMigrate(memoryOf(registry.objects), target);
+    expect(exitCodeOf(result)).toBe(3);
+    expect(result.tally.incompletes.map(({ key }) => key)).toContain(canonicalKey);
+    expect(publishedTags(target)).toEqual([currentKey('b', 'v1')]);
+  });
+
+  test.each(['the link of its SHA-256', 'the link of its SHA-512'])(
+    '--delete refuses, with nothing touched, when the source lost %s',
+    async (what) => {
+      const { registry, manifest, canonicalKey, aliasKey } = aliasedLayer();
+      const target = memoryOf(registry.objects);
+      const source = memoryOf(registry.objects);
+      const lost = what === 'the link of its SHA-256' ? canonicalKey : aliasKey;
+      source.objects.delete(lost);
+      const before = new Map(target.objects);
+      await expect(runMigrate(source, target, { delete: deleteAnything })).rejects.toMatchObject({
+        name: 'SafetyRefusal',
+        code: 'LISTING_INCOMPLETE',
+        reasons: [`${lost} is needed by manifest a@${manifest}`],
+      });
+      expect(target.objects).toEqual(before);
+    },
+  );
+
+  test('--delete keeps what a tag needs that moved there and was published since the plan', async () => {
+    const { registry, manifest } = aliasedLayer();
+    const moved = new Map(registry.objects).set(currentKey('a', 'moving'), Buffer.from(manifest));
+    // Only layers of it are at the target.
+    registry.deleteManifest('a', manifest);
+    const target = memoryOf(registry.objects);
+    const other = new RegistryBuilder({ seed: 'other' });
+    other.push('a', 'moving', other.image());
+    const source = memoryOf(other.objects);
+    const becomes = (objects: ReadonlyMap<string, Uint8Array>) => {
+      source.objects.clear();
+      objects.forEach((bytes, key) => source.objects.set(key, bytes));
+    };
+    const deleting = withHooks(target, {
+      after: ({ operation, key }) => {
+        if (operation === 'write' && key === currentKey('a', 'moving')) {
+          becomes(other.objects);
+        }
+      },
+    });
+    await runMigrate(source, deleting, {
+      delete: deleteAnything,
+      approve: async () => {
+        becomes(moved);
+        return true;
+      },
+    });
+    expect(visibleTags(target.objects)).toEqual([
+      { key: currentKey('a', 'moving'), digest: manifest, why: undefined },
+    ]);
+    const layerLinks = [...registry.objects.keys()].filter((key) => key.includes('/a/_layers/'));
+    expect(layerLinks.filter((key) => !target.objects.has(key))).toEqual([]);
+  });
 });

@@ -169,7 +169,10 @@ export async function assertNothingNeeded(
         needs(revisionLinkKey(repository, reference));
       } else {
         needs(layerLinkKey(repository, reference));
-        needs(blobDataKey(await blobBehind(repository, reference)));
+        const stored = await blobBehind(repository, reference);
+        // A registry that finds another digest in the link goes through the link of that.
+        needs(layerLinkKey(repository, stored));
+        needs(blobDataKey(stored));
       }
     }
   }

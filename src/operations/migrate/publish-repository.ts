@@ -1,4 +1,4 @@
-import { type Digest, digestFolders, digestParts } from '../../layout/digest.ts';
+import { type Digest, digestParts } from '../../layout/digest.ts';
 import { type Reference, references } from '../../layout/manifest.ts';
 import { blobDataKey, layerLinkKey, parsePath, revisionLinkKey, tagCurrentKey } from '../../layout/paths.ts';
 import { allEnded } from '../concurrency.ts';
@@ -49,7 +49,7 @@ class RepositoryPublisher {
   readonly #plannedRevisions: Map<string, PlannedCopy>;
   /** Every link that was looked at, so that each is settled once. */
   readonly #links = new Map<string, Promise<LinkState>>();
-  /** The blobs to which layer links lead, where that is not what their names say. */
+  /** The digests to which layer links lead, where that is not what their names say. */
   readonly #aliases = new Map<string, Digest>();
 
   constructor(run: Run, plan: RepositoryPlan) {
@@ -108,7 +108,7 @@ class RepositoryPublisher {
     const planned = this.#plannedLayers.get(key);
     const there = planned === undefined ? await isAtTarget(this.#run, key) : 'missing';
     if (there !== 'missing') {
-      return there === 'published' ? this.#stateOfBlobBehind(key) : there;
+      return there === 'published' ? this.#stateOfLinkAtTarget(key) : there;
     }
     const link = await readSourceLink(this.#run, key, planned);
     if (typeof link === 'string') {
@@ -124,14 +124,13 @@ class RepositoryPublisher {
     if (digest === undefined) {
       return this.#writeLink(key, link.bytes, planned);
     }
-    this.#noteAlias(key, digest);
-    const blob = await this.#run.ensureBlob(digest);
-    if (blob === 'failed') {
-      await this.#run.holdBack(key, `its blob ${digest} could not be copied`);
+    const behind = await this.#stateBehind(key, digest);
+    if (behind === 'failed') {
+      await this.#run.holdBack(key, `${digest}, to which it leads, could not be copied`);
       return 'failed';
     }
     const state = await this.#writeLink(key, link.bytes, planned);
-    if (blob === 'missing' && state === 'published') {
+    if (behind !== 'published' && state === 'published') {
       // A layer link without a blob is what garbage collection leaves, and harms nobody (facts A5).
       this.#run.tally.dangling += 1;
       return 'incomplete';
@@ -139,19 +138,28 @@ class RepositoryPublisher {
     return state;
   }
 
-  /** The link is at the target; what it is worth depends on its blob. */
-  async #stateOfBlobBehind(key: string): Promise<LinkState> {
-    let digest = digestInName(key);
-    if (digest !== undefined && digestParts(digest).algorithm !== 'sha256') {
-      const link = await readSourceLink(this.#run, key, undefined);
-      if (link === 'failed') {
-        return link;
-      }
-      digest = link !== 'missing' && isAlias(digest, link.digest) ? link.digest : digest;
-      this.#noteAlias(key, digest);
-    }
-    if (digest === undefined) {
+  /** The link is at the target; what it is worth depends on what it leads to. */
+  async #stateOfLinkAtTarget(key: string): Promise<LinkState> {
+    const name = digestInName(key);
+    if (name === undefined) {
       return 'published';
+    }
+    const link =
+      digestParts(name).algorithm === 'sha256' ? 'missing' : await readSourceLink(this.#run, key, undefined);
+    if (link === 'failed') {
+      return link;
+    }
+    return this.#stateBehind(key, link !== 'missing' && isAlias(name, link.digest) ? link.digest : name);
+  }
+
+  /** What a layer link leads to: the blob of its name, or another link, through which a registry looks for the blob. */
+  async #stateBehind(key: string, digest: Digest): Promise<LinkState> {
+    const name = digestInName(key);
+    if (name !== undefined && isAlias(name, digest)) {
+      if (this.#run.hasDoomed) {
+        this.#aliases.set(key, digest);
+      }
+      return this.#layer(layerLinkKey(this.#plan.repository, digest));
     }
     const blob = await this.#run.ensureBlob(digest);
     return blob === 'present' ? 'published' : blob === 'missing' ? 'incomplete' : 'failed';
@@ -235,13 +243,11 @@ class RepositoryPublisher {
     for (const { role, digest } of this.#run.hasDoomed ? needs : []) {
       const key = role === 'child' ? revisionLinkKey(repository, digest) : layerLinkKey(repository, digest);
       this.#run.need(key);
-      this.#run.need(blobDataKey(this.#aliases.get(key) ?? digest));
-    }
-  }
-
-  #noteAlias(key: string, digest: Digest | undefined): void {
-    if (digest !== undefined && this.#run.hasDoomed && !key.endsWith(`${digestFolders(digest)}/link`)) {
-      this.#aliases.set(key, digest);
+      const alias = this.#aliases.get(key);
+      this.#run.need(blobDataKey(alias ?? digest));
+      if (alias !== undefined) {
+        this.#run.need(layerLinkKey(repository, alias));
+      }
     }
   }
 
