@@ -122,14 +122,14 @@ class RepositoryPublisher {
     // A manifest needs the blob that it names, whatever a broken link says.
     const digest = isBroken ? name : link.digest;
     if (digest === undefined) {
-      return this.#writeLink(key, link.bytes, planned);
+      return this.#writeLink(key, link, planned);
     }
     const behind = await this.#stateBehind(key, digest);
     if (behind === 'failed') {
       await this.#run.holdBack(key, `${digest}, to which it leads, could not be copied`);
       return 'failed';
     }
-    const state = await this.#writeLink(key, link.bytes, planned);
+    const state = await this.#writeLink(key, link, planned);
     if (behind !== 'published' && state === 'published') {
       // A layer link without a blob is what garbage collection leaves, and harms nobody (facts A5).
       this.#run.tally.dangling += 1;
@@ -188,7 +188,7 @@ class RepositoryPublisher {
       return needs;
     }
     const verdict = await this.#publishNeeds(key, digest, needs);
-    return verdict === 'published' ? this.#writeLink(key, link.bytes, planned) : verdict;
+    return verdict === 'published' ? this.#writeLink(key, link, planned) : verdict;
   }
 
   /** What a manifest names; or, when it cannot be read, the state of its revision, already counted. */
@@ -300,7 +300,7 @@ class RepositoryPublisher {
     }
     // Deleting a manifest leaves the index links of tags that once stood for it; they harm nobody.
     this.#run.tally.dangling += revision === 'missing' ? 1 : 0;
-    await this.#writeLink(key, link.bytes, copy);
+    await this.#writeLink(key, link, copy);
   }
 
   /** Of a tag whose `current` link is not in the plan: it is equal on both sides, or the source had none. */
@@ -356,8 +356,8 @@ class RepositoryPublisher {
       isAtTarget ? digestAtTarget(this.#run, copy.key) : undefined,
       ...indexes.map((published) => published()),
     ]);
-    const { bytes, digest } = link;
-    await this.#writeLink(copy.key, bytes, copy, {
+    const { digest } = link;
+    await this.#writeLink(copy.key, link, copy, {
       ...(digest === undefined ? {} : { digest }),
       ...(formerDigest === undefined ? {} : { formerDigest }),
     });
@@ -365,14 +365,17 @@ class RepositoryPublisher {
 
   async #writeLink(
     key: string,
-    bytes: Uint8Array,
+    { content, sizeBytes }: SourceLink,
     planned: PlannedCopy | undefined,
     about: { digest?: string; formerDigest?: string } = {},
   ): Promise<LinkState> {
+    const { target, signal, limit } = this.#run;
+    const write = () => target.write(key, content, { signal });
     const outcome = await this.#run.attempt(
       key,
-      bytes.byteLength,
-      () => this.#run.limit(() => this.#run.target.write(key, bytes, { signal: this.#run.signal })),
+      sizeBytes,
+      // Where it is streamed, `attempt` has a bound of its own: waiting in one for the other could last for ever.
+      () => (content instanceof Uint8Array ? limit(write) : write()),
       {
         reason: planned?.reason ?? 'not in the listing',
         action: planned === undefined || planned.reason === 'missing' ? 'copy' : 'rewrite',
