@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { currentKey, indexKey, layerKey, revisionKey } from '../../fixtures/keys.ts';
+import { blobKey, currentKey, indexKey, layerKey, lockfileKey, revisionKey } from '../../fixtures/keys.ts';
 import { type FixtureImage, RegistryBuilder } from '../../fixtures/registry-builder.ts';
 import { exitCodeOf } from '../../src/cli/migrate-exit-code.ts';
+import type { Driver } from '../../src/drivers/driver.ts';
+import { DriverError } from '../../src/drivers/errors.ts';
 import { openMemory } from '../../src/drivers/memory.ts';
 import { withHooks } from '../support/hooked-driver.ts';
 import { contentOf, deleteAnything, memoryOf, runMigrate } from '../support/migrating.ts';
@@ -121,5 +123,76 @@ describe('migrate, with a link at the source that is larger than any link', () =
     const result = await runMigrate(mended, openMemory());
     expect(exitCodeOf(result)).toBe(4);
     expect(result.tally.failures.map((problem) => problem.key)).toEqual([key]);
+  });
+});
+
+/** Lists a key, and says of it that there is no such object: a stale index, or a node that lacks a replica. */
+function contradicting(driver: Driver, key: string): Driver {
+  return {
+    ...withHooks(driver, {
+      before: ({ operation, key: asked }) => {
+        if (asked === key && (operation === 'read' || operation === 'readSmall')) {
+          throw new DriverError('NOT_FOUND', `${key} is not there.`, { driver: 'memory', operation, key });
+        }
+      },
+    }),
+    stat: async (asked, options) => (asked === key ? undefined : driver.stat(asked, options)),
+  };
+}
+
+describe('migrate, from a source that', () => {
+  const whatIsAway: [string, (image: FixtureImage) => string][] = [
+    ['a tag', () => currentKey('a', 'v1')],
+    ['a tag’s index link', ({ digest }) => indexKey('a', 'v1', digest)],
+    ['a revision link', ({ digest }) => revisionKey('a', digest)],
+    ['a layer link', ({ layers }) => layerKey('a', layers[0]?.digest ?? '')],
+    ['a manifest', ({ digest }) => blobKey(digest)],
+    ['a layer', ({ layers }) => blobKey(layers[0]?.digest ?? '')],
+    ['a large layer', ({ layers }) => blobKey(layers[0]?.digest ?? '')],
+    ['a lockfile', () => lockfileKey('filesystem-in-use')],
+  ];
+
+  test.each(whatIsAway)('lists %s and says that it is not there, fails on it', async (what, keyOf) => {
+    const registry = new RegistryBuilder();
+    const bytes = what === 'a large layer' ? 300_000 : undefined;
+    const image = registry.push('a', 'v1', registry.image(bytes === undefined ? {} : { layerBytes: bytes }));
+    registry.push('a', 'v2', registry.image());
+    registry.lockfile('filesystem-in-use');
+    const key = keyOf(image);
+    const result = await runMigrate(contradicting(memoryOf(registry.objects), key), openMemory());
+    expect(exitCodeOf(result)).toBe(4);
+    expect(result.tally).toMatchObject({ vanished: 0, failures: [{ key }] });
+    expect(result.tally.failures[0]?.message).toContain('says that there is no such object');
+  });
+
+  test('does so of many tags, is not taken for one that does not answer, and gives the rest', async () => {
+    const registry = new RegistryBuilder();
+    const image = registry.image();
+    for (let index = 0; index < 60; index += 1) {
+      registry.push('a', `stale${index}`, image);
+    }
+    const source = memoryOf(registry.objects);
+    const target = memoryOf(registry.objects);
+    const stale = [...source.objects.keys()].filter((key) => key.endsWith('/current/link'));
+    stale.forEach((key) => target.objects.delete(key));
+    registry.push('b', 'v1', image);
+    registry.objects.forEach((bytes, key) => source.objects.set(key, bytes));
+    const result = await runMigrate(stale.reduce<Driver>(contradicting, source), target, {
+      concurrency: stale.length,
+    });
+    expect(result.end).toEqual({ kind: 'done' });
+    expect(result.tally.failed).toBe(stale.length);
+    expect(target.objects.has(currentKey('b', 'v1'))).toBe(true);
+  });
+
+  test.each(whatIsAway)('lost %s since it was listed, counts it so', async (_, keyOf) => {
+    const registry = new RegistryBuilder();
+    const image = registry.push('a', 'v1', registry.image());
+    registry.push('a', 'v2', registry.image());
+    registry.lockfile('filesystem-in-use');
+    const source = memoryOf(registry.objects);
+    const approve = async () => source.objects.delete(keyOf(image));
+    const result = await runMigrate(source, openMemory(), { approve });
+    expect(result.tally).toMatchObject({ failed: 0, vanished: 1 });
   });
 });

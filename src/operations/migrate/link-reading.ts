@@ -71,10 +71,8 @@ export async function readSourceLink(
       await run.fail(key, error);
       return 'failed';
     }
-    if (planned !== undefined) {
-      await run.vanish(key, planned.sizeBytes);
-    }
-    return 'missing';
+    const outcome = planned === undefined ? 'vanished' : await run.vanish(key, planned.sizeBytes);
+    return outcome === 'vanished' ? 'missing' : outcome;
   }
 }
 
