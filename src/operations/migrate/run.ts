@@ -194,7 +194,7 @@ export class Run {
     this.tally.failed += 1;
     keep(this.tally.failures, { key, message: error.message });
     this.observer.progress({ objects: 1 });
-    await this.record(key, { action: 'copy', outcome: 'failed', reason: error.message, ...about });
+    await this.record(key, { action: 'copy', outcome: 'failed', ...about, reason: error.message });
     const mayNotWrite = error.code === 'PERMISSION_DENIED' && error.operation === 'write';
     const isUnanswered = error.code === 'UNAVAILABLE' && !hasAnswered;
     this.#storeFailuresInARow = isUnanswered || mayNotWrite ? this.#storeFailuresInARow + 1 : 0;
