@@ -313,6 +313,24 @@ describe('migrate and its reports', () => {
     expect(totalOf(result.tally.copied).objects).toBe(0);
   });
 
+  it('says why an object failed, not why it was to be copied', async () => {
+    const registry = new RegistryBuilder();
+    const { layers } = registry.push('a', 'v1', registry.image());
+    const refused = [blobKey(layers[0]?.digest ?? ''), layerKey('a', layers[1]?.digest ?? '')];
+    const failing = withHooks(openMemory(), {
+      before: ({ operation, key }) => {
+        if (operation === 'write' && refused.includes(key)) {
+          throw new DriverError('UNAVAILABLE', 'No answer.', { driver: 'memory', operation, key });
+        }
+      },
+    });
+    const { records } = await runMigrate(memoryOf(registry.objects), failing);
+    const failures = records.filter(({ outcome }) => outcome === 'failed');
+    expect(failures.map(({ key, reason }) => [key, reason])).toEqual(
+      expect.arrayContaining(refused.map((key) => [key, 'No answer.'])),
+    );
+  });
+
   it('names a left-over that could not be removed', async () => {
     const { registry, target } = await copied();
     const leftover = `${currentKey('a', 'v1')}.01234567-89ab-4def-8123-456789abcdef.regtool.tmp`;

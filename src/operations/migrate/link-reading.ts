@@ -1,18 +1,20 @@
-import type { Driver } from '../../drivers/driver.ts';
+import type { Body, Driver } from '../../drivers/driver.ts';
 import { isDriverError } from '../../drivers/errors.ts';
 import { pause, sleepOnClock } from '../../drivers/pause.ts';
-import { MAX_LINK_BYTES, readLink, type Digest } from '../../layout/digest.ts';
+import { digestParts, MAX_LINK_BYTES, readLink, type Digest } from '../../layout/digest.ts';
 import { MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from '../../layout/manifest.ts';
-import { blobDataKey } from '../../layout/paths.ts';
+import { blobDataKey, parsePath } from '../../layout/paths.ts';
 import { readProven } from '../read-proven.ts';
 import type { PlannedCopy } from './plan.ts';
 import type { Run } from './run.ts';
 
 export interface SourceLink {
-  bytes: Uint8Array;
+  /** To be written as it is. Of what is too large for a link, a body that has yet to be read. */
+  content: Body;
+  sizeBytes: number;
   /** Undefined when the content is not a digest. */
   digest: Digest | undefined;
-  /** In that case, the registry's words for it. */
+  /** In that case, the registry's words for it, or what else is wrong. */
   problem: string;
 }
 
@@ -56,19 +58,32 @@ export async function digestAtTarget(run: Run, key: string): Promise<string | un
 /** A registry that writes in place empties a link before it fills it. */
 const HALF_WRITTEN_MS = 50;
 
-/**
- * A link's bytes and the digest in them. What is gone or cannot be read is counted here. One that is empty or cut off
- * is read once more a moment later: its writer may be in the middle, and with `--include-incomplete` a moment would be
- * copied.
- */
+/** A link's content and the digest in it. What is gone or cannot be read is counted here. */
 export async function readSourceLink(
   run: Run,
   key: string,
   planned: PlannedCopy | undefined,
 ): Promise<SourceLink | 'missing' | 'failed'> {
-  const { source, signal } = run;
   try {
-    const read = () => run.limit(() => source.readSmall(key, MAX_LINK_BYTES, { signal }));
+    return await readLinkFile(run, key);
+  } catch (error) {
+    if (!isDriverError(error, 'NOT_FOUND')) {
+      await run.fail(key, error);
+      return 'failed';
+    }
+    const outcome = planned === undefined ? 'vanished' : await run.vanish(key, planned.sizeBytes);
+    return outcome === 'vanished' ? 'missing' : outcome;
+  }
+}
+
+/**
+ * Its size is asked for only where it shows that it has too many bytes. One that is empty or cut off is read once more
+ * a moment later: its writer may be in the middle, and with `--include-incomplete` a moment would be copied.
+ */
+async function readLinkFile(run: Run, key: string): Promise<SourceLink> {
+  const { source, signal } = run;
+  const read = () => run.limit(() => source.readSmall(key, MAX_LINK_BYTES, { signal }));
+  try {
     let bytes = await read();
     if (!readLink(bytes).valid && bytes.byteLength < LINK_BYTES) {
       const details = { driver: source.name, operation: 'readSmall', key };
@@ -76,18 +91,24 @@ export async function readSourceLink(
       bytes = await read();
     }
     const link = readLink(bytes);
-    return link.valid
-      ? { bytes, digest: link.digest, problem: '' }
-      : { bytes, digest: undefined, problem: link.registryError };
+    return {
+      content: bytes,
+      sizeBytes: bytes.byteLength,
+      ...(link.valid
+        ? { digest: link.digest, problem: '' }
+        : { digest: undefined, problem: link.registryError }),
+    };
   } catch (error) {
-    if (!isDriverError(error, 'NOT_FOUND')) {
-      await run.fail(key, error);
-      return 'failed';
+    if (!isDriverError(error, 'CHANGED')) {
+      throw error;
     }
-    if (planned !== undefined) {
-      await run.vanish(key, planned.sizeBytes);
+    const stat = await run.limit(() => source.stat(key, { signal }));
+    if (stat === undefined || stat.sizeBytes <= MAX_LINK_BYTES) {
+      throw error;
     }
-    return 'missing';
+    const { sizeBytes } = stat;
+    const content = { sizeBytes, open: () => source.read(key, { signal }) };
+    return { content, sizeBytes, digest: undefined, problem: `it has ${sizeBytes} bytes` };
   }
 }
 
@@ -125,6 +146,24 @@ async function parseProven(run: Run, blobKey: string, digest: Digest): Promise<P
     }
     return tooLarge(stat.sizeBytes);
   }
+}
+
+/** The blob that a layer or signature link is named by. Registry 2.0 named some by tarsums, which are no digests. */
+export function digestInName(key: string): Digest | undefined {
+  const path = parsePath(key);
+  return path.kind === 'layer-link' || path.kind === 'signature-link' ? path.digest : undefined;
+}
+
+/**
+ * What was pushed by another hash is stored by its SHA-256, and its link says that: an alias (facts A3). Any other link
+ * of a layer says its own name.
+ */
+export function isAlias(name: Digest, target: Digest | undefined): target is Digest {
+  return (
+    target !== undefined &&
+    digestParts(name).algorithm !== 'sha256' &&
+    digestParts(target).algorithm === 'sha256'
+  );
 }
 
 /** Says what is wrong with a link, for the report. */

@@ -10,6 +10,7 @@ import {
   REPOSITORIES_PREFIX,
   repositoryOf,
   revisionLinkKey,
+  tagsPrefix,
 } from '../../layout/paths.ts';
 import { forEachConcurrently } from '../concurrency.ts';
 import { SafetyRefusal } from '../errors.ts';
@@ -37,9 +38,6 @@ export async function assertNothingNeeded(
   { concurrency, signal }: { concurrency: number; signal: AbortSignal | undefined },
 ): Promise<void> {
   const candidates = doomedKeys(plan);
-  if (candidates.size === 0) {
-    return;
-  }
   /** Each with what needs it. */
   const needed = new Map<string, string>();
   const blobsAtRisk = (plan.deletions.get('blob-data') ?? []).length > 0;
@@ -48,6 +46,7 @@ export async function assertNothingNeeded(
     ? [REPOSITORIES_PREFIX]
     : [...repositoriesAtRisk].map((name) => ownPrefix(name));
 
+  await forEachConcurrently(plan.deletions.get('tag-current') ?? [], concurrency, protectTag);
   const revisions = new KeySum();
   for (const prefix of prefixes) {
     for await (const page of source.list(prefix, { signal })) {
@@ -115,6 +114,34 @@ export async function assertNothingNeeded(
     }
   }
 
+  /**
+   * A registry removes a tag's whole folder: where index links of it stay, its `current` link was lost. A tag that is
+   * just being removed or pushed is looked at once more.
+   */
+  async function protectTag(key: string): Promise<void> {
+    const path = parsePath(key);
+    if (path.kind !== 'tag-current') {
+      return;
+    }
+    const folder = `${tagsPrefix(path.repository)}${path.tag}/`;
+    if (!(await hasIndexLink(folder))) {
+      return;
+    }
+    const isBack = (await source.stat(key, { signal })) !== undefined;
+    if (isBack || (await hasIndexLink(folder))) {
+      needed.set(key, `tag ${path.repository}:${path.tag}, of which the source still has index links`);
+    }
+  }
+
+  async function hasIndexLink(tagFolder: string): Promise<boolean> {
+    for await (const page of source.list(tagFolder, { signal })) {
+      if (page.some(({ key }) => parsePath(key).kind === 'tag-index')) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   async function examine(key: string): Promise<void> {
     const path = parsePath(key);
     if (path.kind === 'tag-current') {
@@ -142,7 +169,10 @@ export async function assertNothingNeeded(
         needs(revisionLinkKey(repository, reference));
       } else {
         needs(layerLinkKey(repository, reference));
-        needs(blobDataKey(await blobBehind(repository, reference)));
+        const stored = await blobBehind(repository, reference);
+        // A registry that finds another digest in the link goes through the link of that.
+        needs(layerLinkKey(repository, stored));
+        needs(blobDataKey(stored));
       }
     }
   }

@@ -1,10 +1,12 @@
-import { type Digest, digestFolders, digestParts } from '../../layout/digest.ts';
+import { type Digest, digestParts } from '../../layout/digest.ts';
 import { type Reference, references } from '../../layout/manifest.ts';
 import { blobDataKey, layerLinkKey, parsePath, revisionLinkKey, tagCurrentKey } from '../../layout/paths.ts';
 import { allEnded } from '../concurrency.ts';
 import {
   brokenLink,
   digestAtTarget,
+  digestInName,
+  isAlias,
   isAtSource,
   isAtTarget,
   readManifest,
@@ -47,7 +49,7 @@ class RepositoryPublisher {
   readonly #plannedRevisions: Map<string, PlannedCopy>;
   /** Every link that was looked at, so that each is settled once. */
   readonly #links = new Map<string, Promise<LinkState>>();
-  /** The blobs to which layer links lead, where that is not what their names say. */
+  /** The digests to which layer links lead, where that is not what their names say. */
   readonly #aliases = new Map<string, Digest>();
 
   constructor(run: Run, plan: RepositoryPlan) {
@@ -106,26 +108,29 @@ class RepositoryPublisher {
     const planned = this.#plannedLayers.get(key);
     const there = planned === undefined ? await isAtTarget(this.#run, key) : 'missing';
     if (there !== 'missing') {
-      return there === 'published' ? this.#stateOfBlobBehind(key) : there;
+      return there === 'published' ? this.#stateOfLinkAtTarget(key) : there;
     }
     const link = await readSourceLink(this.#run, key, planned);
     if (typeof link === 'string') {
       return link;
     }
-    if (link.digest === undefined) {
-      // Registry 2.0 wrote tarsums, which are no digests, into its links.
-      const isRight =
-        parsePath(key).kind === 'tarsum' || !(await this.#leaveIncomplete(key, brokenLink(link)));
-      return isRight ? this.#writeLink(key, link.bytes, planned) : 'incomplete';
+    const name = digestInName(key);
+    const isBroken = name !== undefined && link.digest !== name && !isAlias(name, link.digest);
+    if (isBroken && (await this.#leaveIncomplete(key, brokenLink(link)))) {
+      return 'incomplete';
     }
-    this.#noteAlias(key, link.digest);
-    const blob = await this.#run.ensureBlob(link.digest);
-    if (blob === 'failed') {
-      await this.#run.holdBack(key, `its blob ${link.digest} could not be copied`);
+    // A manifest needs the blob that it names, whatever a broken link says.
+    const digest = isBroken ? name : link.digest;
+    if (digest === undefined) {
+      return this.#writeLink(key, link, planned);
+    }
+    const behind = await this.#stateBehind(key, digest);
+    if (behind === 'failed') {
+      await this.#run.holdBack(key, `${digest}, to which it leads, could not be copied`);
       return 'failed';
     }
-    const state = await this.#writeLink(key, link.bytes, planned);
-    if (blob === 'missing' && state === 'published') {
+    const state = await this.#writeLink(key, link, planned);
+    if (behind !== 'published' && state === 'published') {
       // A layer link without a blob is what garbage collection leaves, and harms nobody (facts A5).
       this.#run.tally.dangling += 1;
       return 'incomplete';
@@ -133,18 +138,28 @@ class RepositoryPublisher {
     return state;
   }
 
-  /** The link is at the target; what it is worth depends on its blob. */
-  async #stateOfBlobBehind(key: string): Promise<LinkState> {
-    const path = parsePath(key);
-    let digest = path.kind === 'layer-link' ? path.digest : undefined;
-    if (digest !== undefined && digestParts(digest).algorithm !== 'sha256') {
-      // A client that pushed by SHA-512 left an alias: the link's content is the blob's SHA-256.
-      const link = await readSourceLink(this.#run, key, undefined);
-      digest = typeof link === 'string' ? digest : link.digest;
-      this.#noteAlias(key, digest);
-    }
-    if (digest === undefined) {
+  /** The link is at the target; what it is worth depends on what it leads to. */
+  async #stateOfLinkAtTarget(key: string): Promise<LinkState> {
+    const name = digestInName(key);
+    if (name === undefined) {
       return 'published';
+    }
+    const link =
+      digestParts(name).algorithm === 'sha256' ? 'missing' : await readSourceLink(this.#run, key, undefined);
+    if (link === 'failed') {
+      return link;
+    }
+    return this.#stateBehind(key, link !== 'missing' && isAlias(name, link.digest) ? link.digest : name);
+  }
+
+  /** What a layer link leads to: the blob of its name, or another link, through which a registry looks for the blob. */
+  async #stateBehind(key: string, digest: Digest): Promise<LinkState> {
+    const name = digestInName(key);
+    if (name !== undefined && isAlias(name, digest)) {
+      if (this.#run.hasDoomed) {
+        this.#aliases.set(key, digest);
+      }
+      return this.#layer(layerLinkKey(this.#plan.repository, digest));
     }
     const blob = await this.#run.ensureBlob(digest);
     return blob === 'present' ? 'published' : blob === 'missing' ? 'incomplete' : 'failed';
@@ -173,7 +188,7 @@ class RepositoryPublisher {
       return needs;
     }
     const verdict = await this.#publishNeeds(key, digest, needs);
-    return verdict === 'published' ? this.#writeLink(key, link.bytes, planned) : verdict;
+    return verdict === 'published' ? this.#writeLink(key, link, planned) : verdict;
   }
 
   /** What a manifest names; or, when it cannot be read, the state of its revision, already counted. */
@@ -228,13 +243,11 @@ class RepositoryPublisher {
     for (const { role, digest } of this.#run.hasDoomed ? needs : []) {
       const key = role === 'child' ? revisionLinkKey(repository, digest) : layerLinkKey(repository, digest);
       this.#run.need(key);
-      this.#run.need(blobDataKey(this.#aliases.get(key) ?? digest));
-    }
-  }
-
-  #noteAlias(key: string, digest: Digest | undefined): void {
-    if (digest !== undefined && this.#run.hasDoomed && !key.endsWith(`${digestFolders(digest)}/link`)) {
-      this.#aliases.set(key, digest);
+      const alias = this.#aliases.get(key);
+      this.#run.need(blobDataKey(alias ?? digest));
+      if (alias !== undefined) {
+        this.#run.need(layerLinkKey(repository, alias));
+      }
     }
   }
 
@@ -287,7 +300,7 @@ class RepositoryPublisher {
     }
     // Deleting a manifest leaves the index links of tags that once stood for it; they harm nobody.
     this.#run.tally.dangling += revision === 'missing' ? 1 : 0;
-    await this.#writeLink(key, link.bytes, copy);
+    await this.#writeLink(key, link, copy);
   }
 
   /** Of a tag whose `current` link is not in the plan: it is equal on both sides, or the source had none. */
@@ -343,8 +356,8 @@ class RepositoryPublisher {
       isAtTarget ? digestAtTarget(this.#run, copy.key) : undefined,
       ...indexes.map((published) => published()),
     ]);
-    const { bytes, digest } = link;
-    await this.#writeLink(copy.key, bytes, copy, {
+    const { digest } = link;
+    await this.#writeLink(copy.key, link, copy, {
       ...(digest === undefined ? {} : { digest }),
       ...(formerDigest === undefined ? {} : { formerDigest }),
     });
@@ -352,14 +365,17 @@ class RepositoryPublisher {
 
   async #writeLink(
     key: string,
-    bytes: Uint8Array,
+    { content, sizeBytes }: SourceLink,
     planned: PlannedCopy | undefined,
     about: { digest?: string; formerDigest?: string } = {},
   ): Promise<LinkState> {
+    const { target, signal, limit } = this.#run;
+    const write = () => target.write(key, content, { signal });
     const outcome = await this.#run.attempt(
       key,
-      bytes.byteLength,
-      () => this.#run.limit(() => this.#run.target.write(key, bytes, { signal: this.#run.signal })),
+      sizeBytes,
+      // Where it is streamed, `attempt` has a bound of its own: waiting in one for the other could last for ever.
+      () => (content instanceof Uint8Array ? limit(write) : write()),
       {
         reason: planned?.reason ?? 'not in the listing',
         action: planned === undefined || planned.reason === 'missing' ? 'copy' : 'rewrite',
