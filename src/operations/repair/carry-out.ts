@@ -79,6 +79,7 @@ export async function carryOut(steps: readonly RepairStep[], options: CarryOutOp
   function note(step: RepairStep): void {
     if (step.kind === 'fetch' || step.kind === 'quarantine') {
       failed.blobs.add(step.digest);
+      step.repositories.forEach((repository) => failed.repositories.add(repository));
     }
     if (step.repository !== undefined) {
       failed.repositories.add(step.repository);
