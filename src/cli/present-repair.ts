@@ -164,13 +164,13 @@ export function presentUndoResult(
   result: UndoResult,
   facts: Pick<RepairFacts, 'dryRun' | 'durationMs'>,
 ): string[] {
-  const { outcomes, failures, end } = result;
+  const { outcomes, failures, left, end } = result;
   const counts = [
     facts.dryRun
       ? `would put back ${plural('object', outcomes.planned ?? 0)}`
       : `put back ${plural('object', outcomes.done ?? 0)}`,
     ...(outcomes.already === undefined ? [] : [`${formatCount(outcomes.already)} were as before`]),
-    ...(outcomes.changed === undefined ? [] : [`left ${formatCount(outcomes.changed)} that changed since`]),
+    ...(outcomes.changed === undefined ? [] : [`left ${formatCount(outcomes.changed)} as they are`]),
     ...(outcomes['not-kept'] === undefined
       ? []
       : [`${formatCount(outcomes['not-kept'])} leftovers of uploads were not kept`]),
@@ -184,6 +184,7 @@ export function presentUndoResult(
         : 'Undone:';
   return [
     `${start} ${counts}; ${formatDuration(facts.durationMs)}.`,
+    ...problemLines('Left as it is', left, outcomes.changed ?? 0),
     ...problemLines('Failed', failures, outcomes.failed ?? 0),
   ];
 }
@@ -242,6 +243,7 @@ export function undoJson(result: UndoResult, store: Driver, facts: RepairFacts) 
     dryRun: facts.dryRun,
     end: result.end,
     outcomes: result.outcomes,
+    left: result.left,
     failures: result.failures,
     undoFile: facts.undoFile ?? null,
     retries: facts.retries,

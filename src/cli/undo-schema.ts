@@ -11,20 +11,24 @@ const header = z.object({
   location: z.string(),
   identity,
 });
+const isMarked = z.literal(true).optional();
 const entry = z.discriminatedUnion('change', [
   z.object({
     change: z.literal('link'),
     key: z.string(),
     former: z.string().nullable(),
     written: z.string(),
+    isMarked,
   }),
   z.object({
     change: z.literal('blob'),
     key: z.string(),
     former: z.object({ key: z.string(), digest: z.string(), sizeBytes: z.number() }).nullable(),
     writtenBytes: z.number().nullable(),
+    isMarked,
   }),
   z.object({ change: z.literal('remove'), key: z.string(), sizeBytes: z.number() }),
+  z.object({ change: z.literal('made'), key: z.string() }),
 ]);
 
 /** The first line of an undo file. */

@@ -26,6 +26,11 @@ const lines = (path: string) =>
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, unknown>);
+/** What the changes of an undo file, as opposed to its head and its marks, found. */
+const formers = (path: string) =>
+  lines(path)
+    .filter(({ change }) => change === 'link')
+    .map(({ former }) => former);
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'regtool-repair-command-'));
@@ -138,7 +143,7 @@ describe('regtool repair', () => {
     expect((await repairIt()).exitCode).toBe(0);
     rmSync(pathOf(link));
     expect((await repairIt()).exitCode).toBe(0);
-    expect(lines(undoFile).map(({ former }) => former)).toEqual([undefined, '', null]);
+    expect(formers(undoFile)).toEqual(['', null]);
     rmSync(join(other, link));
     const elsewhere = await run(other, '--yes', '--undo-file', undoFile);
     expect(elsewhere.exitCode).toBe(2);
@@ -148,25 +153,54 @@ describe('regtool repair', () => {
   });
 
   it.each([
-    ['an entry', (text: string) => text.slice(0, -20)],
-    ['its first line', (text: string) => text.slice(0, 20)],
-    ['nothing', () => ''],
-  ])('goes on with an undo file of which a crash had written only a part: %s', async (_, cut) => {
+    ['an entry', ([head, entry]: string[]) => `${head}\n${entry?.slice(0, -20)}`, ['', null]],
+    [
+      'a mark',
+      ([head, entry, mark]: string[]) => `${head}\n${entry}\n${mark?.slice(0, -20)}`,
+      ['', '', null],
+    ],
+    ['its first line', ([head]: string[]) => head?.slice(0, 20) ?? '', ['', null]],
+    ['nothing', () => '', ['', null]],
+  ])('goes on with an undo file of which a crash had written only a part: %s', async (_, cut, expected) => {
     const { repository, digest } = sample.largeLayer;
     const layer = pathOf(layerKey(repository, digest));
     const revision = pathOf(revisionKey(repository, sample.registry.revisions(repository)[0] ?? ''));
     writeFileSync(layer, '');
     expect((await repairIt()).exitCode).toBe(0);
     // The change that such a line is about was not made.
-    writeFileSync(undoFile, cut(readFileSync(undoFile, 'utf8')));
+    writeFileSync(undoFile, cut(readFileSync(undoFile, 'utf8').split('\n')));
     writeFileSync(layer, '');
     rmSync(revision);
     expect((await repairIt()).exitCode).toBe(0);
-    expect(lines(undoFile).map(({ former }) => former)).toEqual([undefined, '', null]);
+    expect(formers(undoFile)).toEqual(expected);
     const undone = await run(root, '--yes', '--undo', undoFile);
     expect(undone).toMatchObject({ exitCode: 0 });
     expect(statSync(layer).size).toBe(0);
     expect(() => statSync(revision)).toThrow('ENOENT');
+  });
+
+  it('leaves what the repair may not have written, and says why with 3', async () => {
+    const key = layerKey('data/models', sample.largeLayer.digest);
+    rmSync(pathOf(key));
+    expect((await repairIt()).exitCode).toBe(0);
+    const withoutMark = readFileSync(undoFile, 'utf8').split('\n').slice(0, 2);
+    writeFileSync(undoFile, `${withoutMark.join('\n')}\n`);
+    const undone = await run(root, '--yes', '--undo', undoFile);
+    expect(undone).toMatchObject({ exitCode: 3 });
+    expect(undone.stdout).toContain('put back 0 objects, left 1 as they are');
+    expect(undone.stdout).toContain(
+      `Left as it is: 1\n  ${key}: whether the repair wrote it or a push since`,
+    );
+    expect(statSync(pathOf(key)).size).toBe(71);
+  });
+
+  it('puts back what the undo file of a former version tells of, which has no marks', async () => {
+    const key = layerKey('data/models', sample.largeLayer.digest);
+    const head = { type: 'regtool-undo', format: 1, location: root, identity: store.identity };
+    const entry = { change: 'link', key, former: null, written: sample.largeLayer.digest };
+    writeFileSync(undoFile, `${JSON.stringify(head)}\n${JSON.stringify(entry)}\n`);
+    expect(await run(root, '--yes', '--undo', undoFile)).toMatchObject({ exitCode: 0 });
+    expect(() => statSync(pathOf(key))).toThrow('ENOENT');
   });
 
   it('writes nothing into a file that is no undo file', async () => {

@@ -85,9 +85,10 @@ function* tagsToResolve(
   listing: RepositoryListing,
   tagged: Set<Digest>,
 ): Generator<[string, TagListing]> {
+  const verdicts = new Map<Digest, boolean>();
   for (const { tag, digest } of listing.soundTags) {
     const revision = graph.resolved(digest);
-    if (revision !== undefined && isUnremarkable(revision)) {
+    if (revision !== undefined && isUnremarkable(revision, verdicts)) {
       run.tags.pullable += 1;
       markTagged(revision, tagged);
     } else {
@@ -98,15 +99,26 @@ function* tagsToResolve(
   yield* listing.tags;
 }
 
-function isUnremarkable({ via, kind, problems, children, unread }: Revision): boolean {
-  return (
+/**
+ * Whether nothing is to be said of a manifest and of all that it leads to. Each is looked at once: indexes that share
+ * children on each of n levels have 2^n ways through them, which whoever may push can make.
+ * @param verdicts those so far.
+ */
+function isUnremarkable(revision: Revision, verdicts: Map<Digest, boolean>): boolean {
+  const { digest, via, kind, problems, children, unread } = revision;
+  const known = verdicts.get(digest);
+  if (known !== undefined) {
+    return known;
+  }
+  const verdict =
     via === 'revision' &&
     kind !== undefined &&
     kind !== 'schema1' &&
     problems.length === 0 &&
     !unread &&
-    children.every(isUnremarkable)
-  );
+    children.every((child) => isUnremarkable(child, verdicts));
+  verdicts.set(digest, verdict);
+  return verdict;
 }
 
 function markTagged(revision: Revision, tagged: Set<Digest>): void {

@@ -57,6 +57,18 @@ export class ProvedBlobs {
     }
   }
 
+  /** The same of a blob that need not be there: undefined then, too. */
+  async manifestIfThere(digest: Digest): Promise<Manifest | undefined> {
+    try {
+      return await this.manifest(digest);
+    } catch (error) {
+      if (isDriverError(error, 'NOT_FOUND')) {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
   async #isTooLarge(digest: Digest): Promise<boolean> {
     const stat = await this.#driver.stat(blobDataKey(digest), { signal: this.#signal });
     return (stat?.sizeBytes ?? 0) > MAX_MANIFEST_BYTES;

@@ -19,7 +19,7 @@ import type {
   RemoveStep,
   RepairStep,
 } from './steps.ts';
-import type { UndoLog } from './undo-log.ts';
+import type { BlobChange, LinkChange, UndoLog } from './undo-log.ts';
 
 /** `changed`: not what it was when it was planned, so it was left. `held-back`: something that it needs failed. */
 export type StepOutcome = 'planned' | 'done' | 'already' | 'changed' | 'held-back' | 'failed';
@@ -79,6 +79,7 @@ export async function carryOut(steps: readonly RepairStep[], options: CarryOutOp
   function note(step: RepairStep): void {
     if (step.kind === 'fetch' || step.kind === 'quarantine') {
       failed.blobs.add(step.digest);
+      step.repositories.forEach((repository) => failed.repositories.add(repository));
     }
     if (step.repository !== undefined) {
       failed.repositories.add(step.repository);
@@ -127,14 +128,31 @@ async function writeLink(
   if (!isSame(current, former)) {
     return 'changed';
   }
-  await undo.append({
-    change: 'link',
-    key,
-    former: former === undefined ? null : Buffer.from(former).toString('base64'),
-    written: text,
-  });
-  await store.write(key, bytes, { signal });
+  await makeNoted(
+    undo,
+    {
+      change: 'link',
+      key,
+      former: former === undefined ? null : Buffer.from(former).toString('base64'),
+      written: text,
+    },
+    () => store.write(key, bytes, { signal }),
+  );
   return 'done';
+}
+
+/**
+ * Notes a change, makes it, and marks it as made: of one that failed, or was made by a process that died, an undo must
+ * not take for the repair's what a push has brought since.
+ */
+async function makeNoted(
+  undo: UndoLog,
+  change: LinkChange | BlobChange,
+  make: () => Promise<unknown>,
+): Promise<void> {
+  await undo.append({ ...change, isMarked: true });
+  await make();
+  await undo.append({ change: 'made', key: change.key });
 }
 
 function isSame(left: Uint8Array | 'too-large' | undefined, right: Uint8Array | undefined): boolean {
@@ -158,8 +176,9 @@ async function fetchBlob(step: FetchStep, options: CarryOutOptions): Promise<Ste
   if (replaces !== undefined && (stat === undefined || !(await keepAside(key, stat, replaces, options)))) {
     return 'changed';
   }
-  await undo.append({ change: 'blob', key, former: formerOf(replaces), writtenBytes: sizeBytes });
-  await copyBlob(other, store, digest, sizeBytes, signal);
+  await makeNoted(undo, { change: 'blob', key, former: formerOf(replaces), writtenBytes: sizeBytes }, () =>
+    copyBlob(other, store, digest, sizeBytes, signal),
+  );
   return 'done';
 }
 
@@ -172,8 +191,9 @@ async function quarantine({ key, corrupt }: QuarantineStep, options: CarryOutOpt
   if (!(await keepAside(key, stat, corrupt, options))) {
     return 'changed';
   }
-  await undo.append({ change: 'blob', key, former: formerOf(corrupt), writtenBytes: null });
-  await removeExactly(store, [key], signal);
+  await makeNoted(undo, { change: 'blob', key, former: formerOf(corrupt), writtenBytes: null }, () =>
+    removeExactly(store, [key], signal),
+  );
   return 'done';
 }
 

@@ -192,7 +192,17 @@ async function decideCorrupt(found: Finding, digest: Digest, deciding: Deciding)
   const { code, repository, tags } = found;
   const reason = `move the corrupt blob to ${corrupt.quarantineKey}`;
   return {
-    step: { kind: 'quarantine', key: blobDataKey(digest), code, repository, tags, digest, corrupt, reason },
+    step: {
+      kind: 'quarantine',
+      key: blobDataKey(digest),
+      code,
+      repository,
+      repositories: repositoriesOf(found),
+      tags,
+      digest,
+      corrupt,
+      reason,
+    },
   };
 }
 
@@ -203,11 +213,16 @@ function fetchStep(found: Finding, digest: Digest, sizeBytes: number, other: Dri
     key: blobDataKey(digest),
     code,
     repository,
+    repositories: repositoriesOf(found),
     tags,
     digest,
     sizeBytes,
     reason: `copy the blob from ${other.location}`,
   };
+}
+
+function repositoriesOf({ repository }: Finding): Set<string> {
+  return new Set(repository === undefined ? [] : [repository]);
 }
 
 type Unproved = Exclude<BlobState, { state: 'proved' }>;

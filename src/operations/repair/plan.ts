@@ -8,6 +8,7 @@ import { forEachConcurrently } from '../concurrency.ts';
 import { isObjectFailure } from '../object-failure.ts';
 import type { Observer } from '../observer.ts';
 import { ProvedBlobs } from './blobs.ts';
+import { addNeeding, addRepository } from './needing.ts';
 import { concernsLinks, decide, isMendable, leave } from './decide.ts';
 import { decideLeftovers, isLeftover } from './leftovers.ts';
 import { Overlay } from './overlay.ts';
@@ -77,6 +78,7 @@ export async function planRepair(store: Driver, options: PlanOptions): Promise<R
           unreads.add({ key: found.paths[0] ?? '', message: decision.unread });
         }
       } else if (steps.has(decision.step.key)) {
+        addRepository(steps.get(decision.step.key), found);
         const isOfThisRound = decided.some(
           (other) => 'step' in other.decision && steps.get(decision.step.key) === other.decision.step,
         );
@@ -94,6 +96,7 @@ export async function planRepair(store: Driver, options: PlanOptions): Promise<R
     // What it could not read may be broken, and is not known to be mended.
     unreads.take(checked.result);
   }
+  await addNeeding([...steps.values()], deciding.blobs);
   const leftovers = await decideLeftovers(store, first.found, options);
   leftovers.unreads.forEach((part) => {
     unreads.add(part);

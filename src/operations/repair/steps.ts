@@ -23,8 +23,13 @@ export interface LinkStep extends StepBase {
   depth: number;
 }
 
+interface BlobStep extends StepBase {
+  /** All that need the blob: if it is not mended, nothing more is written there. */
+  repositories: Set<string>;
+}
+
 /** Copies a blob from the other store, in place of a corrupt one or of none. */
-export interface FetchStep extends StepBase {
+export interface FetchStep extends BlobStep {
   kind: 'fetch';
   digest: Digest;
   sizeBytes: number;
@@ -33,7 +38,7 @@ export interface FetchStep extends StepBase {
 }
 
 /** Moves a corrupt blob aside. */
-export interface QuarantineStep extends StepBase {
+export interface QuarantineStep extends BlobStep {
   kind: 'quarantine';
   digest: Digest;
   corrupt: CorruptBlob;

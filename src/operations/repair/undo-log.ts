@@ -1,24 +1,36 @@
 import type { StoreIdentity } from '../../drivers/driver.ts';
 
-/** One change of a repair, with what it takes to put it back. Written down before it is made. */
-export type UndoEntry =
+/** A line of the file: a change with what it takes to put it back, which is written down before it is made, or a mark. */
+export type UndoEntry = UndoChange | MadeMark;
+
+export type UndoChange =
   | LinkChange
   | BlobChange
   /** What cannot be put back: uploads and temporary files, which nobody needs. Only for the record. */
   | { change: 'remove'; key: string; sizeBytes: number };
 
-export interface LinkChange {
-  change: 'link';
+/** The last change of this key before it was made. */
+export interface MadeMark {
+  change: 'made';
   key: string;
+}
+
+interface ChangeBase {
+  key: string;
+  /** A mark follows once the change is made. Absent in files of former versions, whose changes all count as made. */
+  isMarked?: true | undefined;
+}
+
+export interface LinkChange extends ChangeBase {
+  change: 'link';
   /** Base64 of the former bytes; null where there was nothing. */
   former: string | null;
   /** The text that was written. */
   written: string;
 }
 
-export interface BlobChange {
+export interface BlobChange extends ChangeBase {
   change: 'blob';
-  key: string;
   /** Where the former bytes are kept, and their digest; null where there was nothing. */
   former: { key: string; digest: string; sizeBytes: number } | null;
   /** Of the blob that was written, null where it was only moved aside. */

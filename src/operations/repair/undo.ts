@@ -8,9 +8,12 @@ import type { Observer } from '../observer.ts';
 import { assertRegistryRoot } from '../registry-root.ts';
 import { ProvedBlobs } from './blobs.ts';
 import { readFormer } from './link-files.ts';
-import type { BlobChange, LinkChange, UndoEntry, UndoRecord } from './undo-log.ts';
+import type { BlobChange, LinkChange, UndoChange, UndoEntry, UndoRecord } from './undo-log.ts';
 
-/** `already`: it is as it was before the repair. `changed`: neither that nor what the repair wrote, so it is left. */
+/**
+ * `already`: it is as it was before the repair. `changed`: neither that nor, for sure, what the repair wrote, so it is
+ * left.
+ */
 export type UndoOutcome = 'planned' | 'done' | 'already' | 'changed' | 'not-kept' | 'failed';
 
 export interface UndoneRecord {
@@ -34,7 +37,14 @@ export interface UndoResult {
   end: 'done' | 'declined' | 'interrupted';
   outcomes: Partial<Record<UndoOutcome, number>>;
   failures: { key: string; message: string }[];
+  /** The first of those that are left as they are, and why. */
+  left: { key: string; message: string }[];
 }
+
+const LEFT_KEPT = 1000;
+const CHANGED = 'it is neither what the repair wrote nor what was there before';
+const NOT_MARKED =
+  'whether the repair wrote it or a push since is not known, as the repair failed or ended before it could note that it had';
 
 /**
  * Puts back what a repair changed, the last change first, so that a link goes before the blob that it leads to. What
@@ -49,11 +59,14 @@ export async function undoRepair(
   const { observer, signal, dryRun } = options;
   assertSameStore(store, record);
   await assertRegistryRoot(store, 'store', { signal });
-  const result: UndoResult = { end: 'done', outcomes: {}, failures: [] };
-  const entries = record.entries.toReversed();
+  const result: UndoResult = { end: 'done', outcomes: {}, failures: [], left: [] };
+  const noted = notedChanges(record.entries).reverse();
   const blobs = new ProvedBlobs(store, signal);
 
-  async function settle(entry: UndoEntry, outcome: UndoOutcome, reason?: string): Promise<void> {
+  /** Keys of which a later change was left, or in a dry run would be put back: an earlier one does not tell of them. */
+  const settled = new Map<string, 'changed' | 'already'>();
+
+  async function settle(entry: UndoChange, outcome: UndoOutcome, reason?: string): Promise<void> {
     result.outcomes[outcome] = (result.outcomes[outcome] ?? 0) + 1;
     observer.progress({ objects: 1 });
     const action = entry.change === 'remove' || entry.former === null ? 'remove' : 'write-back';
@@ -66,16 +79,21 @@ export async function undoRepair(
     });
   }
 
-  async function attempt(entry: UndoEntry): Promise<void> {
+  async function attempt({ entry, isMade }: NotedChange): Promise<void> {
     try {
       if (entry.change === 'remove') {
         await settle(entry, 'not-kept', 'what --uploads removed is not kept');
         return;
       }
-      const state = entry.change === 'link' ? await linkState(entry) : await blobState(entry);
-      if (state !== 'written') {
-        await settle(entry, state);
+      const state = settled.get(entry.key) ?? (await stateOf(entry));
+      if (state === 'already') {
+        await settle(entry, 'already');
+      } else if (state === 'changed') {
+        await leave(entry, CHANGED);
+      } else if (state === 'written' && !isMade) {
+        await leave(entry, NOT_MARKED);
       } else if (dryRun) {
+        settled.set(entry.key, 'already');
         await settle(entry, 'planned');
       } else {
         await putBack(entry);
@@ -90,7 +108,19 @@ export async function undoRepair(
     }
   }
 
-  async function linkState({ key, former, written }: LinkChange): Promise<'written' | 'already' | 'changed'> {
+  async function leave(entry: UndoChange, reason: string): Promise<void> {
+    settled.set(entry.key, 'changed');
+    if (result.left.length < LEFT_KEPT) {
+      result.left.push({ key: entry.key, message: reason });
+    }
+    await settle(entry, 'changed', reason);
+  }
+
+  async function stateOf(entry: LinkChange | BlobChange): Promise<ChangeState> {
+    return entry.change === 'link' ? linkState(entry) : blobState(entry);
+  }
+
+  async function linkState({ key, former, written }: LinkChange): Promise<ChangeState> {
     const current = await readFormer(store, key, signal);
     if (current === 'too-large') {
       return 'changed';
@@ -102,11 +132,7 @@ export async function undoRepair(
     return base64 === Buffer.from(written).toString('base64') ? 'written' : 'changed';
   }
 
-  async function blobState({
-    key,
-    former,
-    writtenBytes,
-  }: BlobChange): Promise<'written' | 'already' | 'changed'> {
+  async function blobState({ key, former, writtenBytes }: BlobChange): Promise<ChangeState> {
     const path = parsePath(key);
     if (path.kind !== 'blob-data') {
       return 'changed';
@@ -125,9 +151,9 @@ export async function undoRepair(
     }
   }
 
-  async function asKept(quarantineKey: string): Promise<'written' | 'changed'> {
+  async function asKept(quarantineKey: string): Promise<ChangeState> {
     if ((await store.stat(quarantineKey, { signal })) !== undefined) {
-      return 'written';
+      return 'kept';
     }
     await confirmAbsent(store, quarantineKey, { signal });
     return 'changed';
@@ -153,15 +179,15 @@ export async function undoRepair(
     }
   }
 
-  const count = entries.filter(({ change }) => change !== 'remove').length;
+  const count = noted.filter(({ entry }) => entry.change !== 'remove').length;
   if (!dryRun && count > 0 && !(await options.approve(count))) {
     return { ...result, end: 'declined' };
   }
-  observer.phase('putting back', { objects: entries.length });
+  observer.phase('putting back', { objects: noted.length });
   try {
-    for (const entry of entries) {
+    for (const change of noted) {
       signal?.throwIfAborted();
-      await attempt(entry);
+      await attempt(change);
     }
   } catch (error) {
     if (signal?.aborted !== true) {
@@ -172,6 +198,34 @@ export async function undoRepair(
     observer.phase('');
   }
   return result;
+}
+
+/** What a change has come to: `written` is what the repair was to write, `kept` is gone and in the quarantine. */
+type ChangeState = 'written' | 'kept' | 'already' | 'changed';
+
+interface NotedChange {
+  entry: UndoChange;
+  /** Known to have been made. Else it may have been, or not. */
+  isMade: boolean;
+}
+
+/** The changes in the order of their noting. */
+function notedChanges(entries: readonly UndoEntry[]): NotedChange[] {
+  const noted: NotedChange[] = [];
+  const latest = new Map<string, NotedChange>();
+  for (const entry of entries) {
+    if (entry.change === 'made') {
+      const marked = latest.get(entry.key);
+      if (marked !== undefined) {
+        marked.isMade = true;
+      }
+    } else {
+      const change = { entry, isMade: entry.change === 'remove' || entry.isMarked !== true };
+      noted.push(change);
+      latest.set(entry.key, change);
+    }
+  }
+  return noted;
 }
 
 function assertSameStore(store: Driver, { identity, location }: UndoRecord): void {

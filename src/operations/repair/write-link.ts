@@ -57,7 +57,8 @@ export async function writeLink(found: Finding, content: Digest, deciding: Decid
 }
 
 /**
- * An index comes after the manifests that it names. Each manifest is looked at once: indexes that share children on
+ * An index comes after the manifests that it names; of one that is not here, those that it will have once it is copied
+ * from the other store. Each manifest is looked at once: indexes that share children on
  * each of n levels have 2^n ways through them, which whoever may push can make.
  */
 async function depthOf(
@@ -71,7 +72,8 @@ async function depthOf(
   }
   // Stands until the real depth is known, so that what is damaged cannot lead in a circle.
   known.set(digest, 0);
-  const manifest = await deciding.blobs.manifest(digest);
+  const manifest =
+    (await deciding.blobs.manifestIfThere(digest)) ?? (await deciding.other?.blobs.manifestIfThere(digest));
   let depth = 0;
   for (const child of manifest?.children ?? []) {
     depth = Math.max(depth, 1 + (await depthOf(child.digest, deciding, known)));

@@ -6,8 +6,9 @@ import {
   type RepairRecord,
   type RepairResult,
 } from '../../../src/operations/repair.ts';
+import { QUARANTINE_PREFIX } from '../../../src/operations/repair/steps.ts';
 import { type UndoneRecord, undoRepair, type UndoResult } from '../../../src/operations/repair/undo.ts';
-import type { UndoEntry, UndoLog } from '../../../src/operations/repair/undo-log.ts';
+import type { UndoChange, UndoEntry, UndoLog } from '../../../src/operations/repair/undo-log.ts';
 import { NOW_MS, wholeData } from '../check/observe.ts';
 
 export interface Repaired extends RepairResult {
@@ -23,6 +24,40 @@ export class UndoList implements UndoLog {
   async append(entry: UndoEntry): Promise<void> {
     this.entries.push(entry);
   }
+
+  get changes(): UndoChange[] {
+    return this.entries.filter((entry) => entry.change !== 'made');
+  }
+
+  /** Keys of changes that a repair noted, and then failed at, or ended before it could note that it had made them. */
+  get unmarked(): Set<string> {
+    const open = new Set<string>();
+    for (const { change, key } of this.entries) {
+      if (change === 'made') {
+        open.delete(key);
+      } else {
+        open.add(key);
+      }
+    }
+    return open;
+  }
+}
+
+/**
+ * What an undo is to leave of a store that was `before`, and is whole now: what it was, but where a change is not marked
+ * as made, it and the blob that was put aside for it stay as the repair made them.
+ */
+export function asUndone(
+  { unmarked }: UndoList,
+  before: Iterable<[string, string]>,
+  whole: Iterable<[string, string]>,
+): Map<string, string> {
+  const isLeft = (key: string) =>
+    unmarked.has(key) || [...unmarked].some((changed) => key.startsWith(`${QUARANTINE_PREFIX}${changed}.`));
+  return new Map([
+    ...[...before].filter(([key]) => !isLeft(key)),
+    ...[...whole].filter(([key]) => isLeft(key)),
+  ]);
 }
 
 export interface RepairSettings extends Partial<Omit<RepairOptions, 'choices'>> {
