@@ -3,6 +3,7 @@ import { Command } from '@oclif/core/command';
 import { CLIError, ExitError } from '@oclif/core/errors';
 import type { BooleanFlag } from '@oclif/core/interfaces';
 import type { Observer } from '../operations/observer.ts';
+import { type Envelope, envelopeSchema } from './envelope.ts';
 import { describeFailure, type Failure } from './failure.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { fitLines } from './fill.ts';
@@ -15,21 +16,6 @@ import { redact } from './redact.ts';
 import type { StoreOptions } from './stores.ts';
 import { escapeLines, terminalSafeJson } from './units.ts';
 import type { UsageError } from './usage-error.ts';
-
-/** The number of the envelope's shape. It grows when a field changes its meaning or goes away, not when one is added. */
-export const envelopeSchema = 1;
-
-/** What `--json` prints, once, on stdout: `result` when the command ran to its end, `error` when it did not. */
-export interface Envelope<Result = unknown> {
-  schema: typeof envelopeSchema;
-  /** True for exit code 0 alone. */
-  ok: boolean;
-  command: string;
-  version: string;
-  exitCode: ExitCode;
-  result?: Result;
-  error?: { code: string; exitCode: ExitCode; message: string; reasons: readonly string[] };
-}
 
 /**
  * What every command shares: exit codes, the `--json` envelope, signals, and progress.
