@@ -70,7 +70,7 @@ test.each([
   const full = openSync('/dev/full', 'w');
   const child = spawn(process.execPath, ['--import', 'tsx', script, ...argv], {
     stdio: ['ignore', full, 'pipe'],
-  });
+  }) as ChildProcessByStdio<null, null, Readable>;
   closeSync(full);
   const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
   expect(stderr).toContain(fullDisk);

@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -58,7 +59,9 @@ test.each([
 
 test('help for a full disk is one sentence', async () => {
   const full = openSync('/dev/full', 'w');
-  const child = spawn(process.execPath, [script, 'migrate', '--help'], { stdio: ['ignore', full, 'pipe'] });
+  const child = spawn(process.execPath, [script, 'migrate', '--help'], {
+    stdio: ['ignore', full, 'pipe'],
+  }) as ChildProcessByStdio<null, null, Readable>;
   closeSync(full);
   const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
   expect(stderr).toBe('Error: The output cannot be written (ENOSPC).\n');
