@@ -7,7 +7,8 @@ import { type Envelope, envelopeSchema } from './envelope.ts';
 import { describeFailure, type Failure } from './failure.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { fitLines } from './fill.ts';
-import { noProgressFlag } from './flags.ts';
+import { assertClearVariables } from './flag-values.ts';
+import { jsonFlag, noProgressFlag } from './flags.ts';
 import { type Interruption, watchInterruption } from './interruption.ts';
 import { outputUnwritable, watchStream } from './lost-output.ts';
 import { watchTerminal } from './lost-terminal.ts';
@@ -26,8 +27,9 @@ import type { UsageError } from './usage-error.ts';
  */
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
-  static override baseFlags: { 'no-progress': BooleanFlag<boolean> } = {
+  static override baseFlags: { 'no-progress': BooleanFlag<boolean>; json: BooleanFlag<boolean> } = {
     'no-progress': noProgressFlag(),
+    json: jsonFlag(),
   };
 
   #interruption: Interruption | undefined;
@@ -161,6 +163,7 @@ export abstract class BaseCommand extends Command {
     });
     this.#signal = AbortSignal.any([this.#interruption.signal, lostOutput.signal]);
     setMaxListeners(0, this.#signal);
+    assertClearVariables({ ...this.ctor.baseFlags, ...this.ctor.flags });
   }
 
   /** Sets the exit code first, as oclif does not under `--json`, then tells what went wrong. */

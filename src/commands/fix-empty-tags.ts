@@ -54,7 +54,7 @@ export default class FixEmptyTags extends BaseCommand {
       helpGroup: 'SELECTION',
     }),
     'dry-run': dryRunFlag(),
-    yes: yesFlag(),
+    yes: yesFlag('removing anything'),
     concurrency: concurrencyFlag(),
     'max-requests-per-second': maxRequestsPerSecondFlag(),
     report: reportFlag(),

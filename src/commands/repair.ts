@@ -1,6 +1,7 @@
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.ts';
 import { confirm } from '../cli/confirm.ts';
+import { fileFlag } from '../cli/flag-values.ts';
 import {
   concurrencyFlag,
   dryRunFlag,
@@ -83,18 +84,16 @@ export default class Repair extends BaseCommand {
     'older-than': olderThanFlag(),
     'read-data': readDataFlag(),
     seed: seedFlag(),
-    'undo-file': Flags.string({
+    'undo-file': fileFlag({
       summary: 'Where to note what was there before. Default: regtool-undo-TIME.ndjson in this folder.',
       helpGroup: 'SAFETY',
-      helpValue: 'FILE',
     }),
-    undo: Flags.string({
+    undo: fileFlag({
       summary: 'Put back what the repair changed that wrote this undo file, and do nothing else.',
       helpGroup: 'SAFETY',
-      helpValue: 'FILE',
     }),
     'dry-run': dryRunFlag(),
-    yes: yesFlag(),
+    yes: yesFlag('removing or rewriting anything'),
     concurrency: concurrencyFlag(),
     'max-requests-per-second': maxRequestsPerSecondFlag(),
     report: reportFlag(),

@@ -1,5 +1,6 @@
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.ts';
+import { integerFlag } from '../cli/flag-values.ts';
 import { concurrencyFlag, maxRequestsPerSecondFlag, reportFlag, storeArgument } from '../cli/flags.ts';
 import { presentUsage, sortUsage, usageJson, usageOrders } from '../cli/present-usage.ts';
 import { openAbove } from '../cli/location-above.ts';
@@ -39,11 +40,11 @@ export default class Usage extends BaseCommand {
       helpGroup: 'OUTPUT',
       default: 'size' as const,
       options: usageOrders,
+      helpValue: usageOrders.join('|'),
     })(),
-    limit: Flags.integer({
+    limit: integerFlag({
       summary: 'How many repositories are shown; 0 for all.',
       helpGroup: 'OUTPUT',
-      helpValue: 'N',
       default: REPOSITORIES_SHOWN,
       min: 0,
     }),
