@@ -13,7 +13,7 @@ export default class Check extends BaseCommand {
 
   static override description = [
     'Reads the layout as the registry does and tells which tags cannot be pulled, why, what clients see, and what mends it. Reads every link and every manifest; --read-data also reads the blobs and proves each against its name. Writes nothing.',
-    'STORE is a folder (the one that holds docker/), s3://BUCKET[/ROOT]?region=...&endpoint=... or azure://CONTAINER[/ROOT]?account=....',
+    "STORE is a folder (the one that holds docker/), s3://BUCKET[/ROOT]?region=...&endpoint=..., azure://CONTAINER[/ROOT]?account=... or the registry's own config.yml (or gitlab.rb), which says all of it.",
     'Exit codes: 0 healthy (hints are harmless); 2 wrong usage; 3 errors or warnings; 4 a part could not be read, so it is not known to be healthy; 5 the store could not be reached or refused; 6 not a registry; 130 interrupted. docs/findings.md explains each finding.',
   ].join('\n\n');
 

@@ -50,7 +50,7 @@ export default class Verify extends BaseCommand {
     seed: seedFlag(),
     concurrency: concurrencyFlag(),
     'max-requests-per-second': maxRequestsPerSecondFlag(),
-    bandwidth: bandwidthFlag(),
+    bandwidth: bandwidthFlag('read from the target'),
     report: reportFlag(),
   };
 
