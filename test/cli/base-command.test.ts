@@ -348,10 +348,18 @@ describe('flags that commands share', () => {
   });
 
   test.each([
+    [
+      ['/a', '/b', '--dryrun'],
+      /^Error: Nonexistent flag: --dryrun \(did you mean --dry-run\?\)\nSee more help with --help\n$/,
+    ],
+    [
+      ['/a', '/b', '--xyzzy', '--quite', '--bandwith=1'],
+      /^Error: Nonexistent flags: --xyzzy, --quite \(did you mean --quiet\?\), --bandwith=1 \(did you mean --bandwidth\?\)\n/,
+    ],
     [['/only-one'], /^Error: Missing 1 required arg:\ntarget .*\nSee more help with --help\n$/],
     [['/a', '~/b'], /only a shell expands/],
     [['/a', 's3://bucket?accesskey=hush'], /AWS_ACCESS_KEY_ID/],
-  ])('the stores %j are refused', async (argv, sentence) => {
+  ])('the arguments %j are refused', async (argv, sentence) => {
     const run = await runClass(Shares, argv);
     expect(run.exitCode).toBe(2);
     expect(run.stderr).toMatch(sentence);

@@ -42,7 +42,7 @@ test.each(['101%', '0.5%', 'x', '', '-1'])('refuses %j, and says what it takes',
 test('demands --delete beside it', async () => {
   expect(await ran('--max-delete=5')).toMatchObject({
     exitCode: 2,
-    error: { message: expect.stringContaining('--delete') },
+    error: { message: '--max-delete needs --delete.\nSee more help with --help' },
   });
 });
 
