@@ -14,6 +14,7 @@ import { outputUnwritable, watchStream } from './lost-output.ts';
 import { watchTerminal } from './lost-terminal.ts';
 import { Progress } from './progress.ts';
 import { redact } from './redact.ts';
+import { openReport, type Report } from './report.ts';
 import type { StoreOptions } from './stores.ts';
 import { escapeLines, terminalSafeJson } from './units.ts';
 import type { UsageError } from './usage-error.ts';
@@ -37,6 +38,7 @@ export abstract class BaseCommand extends Command {
   #outputFailure: UsageError | undefined;
   #progress = new Progress({ silent: true });
   #exitCode: ExitCode = exitCodes.done;
+  #isFinished = false;
   #retries = 0;
 
   /**
@@ -83,6 +85,11 @@ export abstract class BaseCommand extends Command {
     return this.#retries;
   }
 
+  /** Opens the file of `--report`. What an earlier run wrote there stays until this one has something to tell. */
+  protected openReport(path: string | undefined): Promise<Report> {
+    return openReport(path, { hasResult: () => this.#isFinished });
+  }
+
   /** What an operation tells of its progress goes to the bar, and what it has to say, to stderr. */
   protected observer(): Omit<Observer, 'record'> {
     return {
@@ -106,6 +113,7 @@ export abstract class BaseCommand extends Command {
   protected finish<Result extends object>(exitCode: ExitCode, result: Result): Result {
     this.#exitCode = this.#outputFailure === undefined ? exitCode : exitCodes.usage;
     process.exitCode = this.#exitCode;
+    this.#isFinished = true;
     return result;
   }
 

@@ -3,7 +3,6 @@ import { concurrencyFlag, maxRequestsPerSecondFlag, reportFlag, storeArgument } 
 import { checkJson, findingRecord, presentCheck } from '../cli/present-check.ts';
 import { randomSeed, readDataFlag, seedFlag, withReadDataValue } from '../cli/read-data.ts';
 import { openAbove } from '../cli/location-above.ts';
-import { openReport } from '../cli/report.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
 import { checkExitCode } from '../cli/verdict-exit-codes.ts';
 import { check } from '../operations/check.ts';
@@ -49,7 +48,7 @@ export default class Check extends BaseCommand {
     const startedAtMs = performance.now();
     const subset = flags['read-data'];
     const readData = subset === undefined ? undefined : { subset, seed: flags.seed ?? randomSeed() };
-    const report = await openReport(flags.report);
+    const report = await this.openReport(flags.report);
     this.openProgress(flags);
     const options = this.storeOptions(flags);
     const opening = openLimitedStore(args.store, options);

@@ -4,7 +4,6 @@ import { integerFlag } from '../cli/flag-values.ts';
 import { concurrencyFlag, maxRequestsPerSecondFlag, reportFlag, storeArgument } from '../cli/flags.ts';
 import { presentUsage, sortUsage, usageJson, usageOrders } from '../cli/present-usage.ts';
 import { openAbove } from '../cli/location-above.ts';
-import { openReport } from '../cli/report.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
 import { usageExitCode } from '../cli/verdict-exit-codes.ts';
 import { usage } from '../operations/usage.ts';
@@ -56,7 +55,7 @@ export default class Usage extends BaseCommand {
   override async run(): Promise<ReturnType<typeof usageJson>> {
     const { args, flags } = await this.parse(Usage);
     const startedAtMs = performance.now();
-    const report = await openReport(flags.report);
+    const report = await this.openReport(flags.report);
     this.openProgress(flags);
     const options = this.storeOptions(flags);
     const opening = openLimitedStore(args.store, options);
