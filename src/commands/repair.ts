@@ -21,7 +21,7 @@ import {
 } from '../cli/present-repair.ts';
 import type { Progress } from '../cli/progress.ts';
 import { randomSeed, readDataFlag, seedFlag, withReadDataValue } from '../cli/read-data.ts';
-import { openReport, type Report } from '../cli/report.ts';
+import type { Report } from '../cli/report.ts';
 import { openAbove } from '../cli/location-above.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
 import { whileClaimed } from '../cli/target-claim.ts';
@@ -119,7 +119,7 @@ export default class Repair extends BaseCommand {
     }
     const run: RunState = { startedAtMs: performance.now(), dryRun: flags['dry-run'], asks };
     const options = this.storeOptions(flags);
-    const report = await openReport(flags.report);
+    const report = await this.openReport(flags.report);
     const progress = this.openProgress(flags);
     const { from } = flags;
     const locations = [args.store, ...(from === undefined ? [] : [from])];
@@ -137,6 +137,9 @@ export default class Repair extends BaseCommand {
             const nowMs = Date.now();
             const undoPath = flags['undo-file'] ?? defaultUndoPath(nowMs);
             const undo = openUndoFile(undoPath, store);
+            if (!run.dryRun) {
+              await undo.assertUsable();
+            }
             let hasResult = false;
             try {
               const result = await this.#repair(store, other, run, report, progress, {
