@@ -26,7 +26,7 @@ export const integerFlag = Flags.custom<number, { min: number; max?: number }>({
 });
 
 /** The name of a file. */
-export const fileFlag = Flags.custom<string>({
+export const fileFlag = Flags.custom({
   helpValue: 'FILE',
   parse: async (text, origin, flag) => {
     const giver = giverOf(origin, flag);

@@ -103,7 +103,7 @@ export function yesFlag(what: 'removing anything' | 'removing or rewriting anyth
 
 /** Each takes one value: otherwise the flag would swallow the stores that follow it. */
 export function repositoryFlag() {
-  return Flags.custom<string>({
+  return Flags.custom({
     summary: 'Only repositories whose name matches this pattern. May be given several times.',
     env: 'REGTOOL_REPOSITORY',
     helpGroup: groups.selection,
