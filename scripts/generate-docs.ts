@@ -55,7 +55,7 @@ export function commandsPage(commands: readonly NamedCommand[]): string {
     '',
     '## What all commands share',
     '',
-    'A location is a folder, `s3://...` or `azure://...`: see [the README](../README.md#store-locations). Quote one that holds a `?` or an `&`. A flag with a variable in its row takes its value from there when it is not given. Results go to stdout, progress and errors to stderr. Every command ends with one of these codes (more in [exit-codes.md](exit-codes.md)):',
+    "A location is a folder, `s3://...`, `azure://...` or the registry's own configuration (`config.yml` or `gitlab.rb`): see [the README](../README.md#store-locations). Quote one that holds a `?` or an `&`. A flag with a variable in its row takes its value from there when it is not given; one that takes no value is set by `1`, `true`, `yes` or `y` and left out by `0`, `false`, `no`, `n` or nothing, and anything else is refused. Results go to stdout, progress and errors to stderr. Every command ends with one of these codes (more in [exit-codes.md](exit-codes.md)):",
     '',
     ...table(
       ['code', 'meaning'],
@@ -105,9 +105,6 @@ function flagTables(command: NamedCommand): string[] {
       flag.env === undefined ? '' : code(flag.env),
     ]);
   }
-  if (command.Class.enableJsonFlag) {
-    add('OUTPUT', [code('--json'), 'Print the result, or the error, as one JSON object on stdout.', '']);
-  }
   return [...groups].flatMap(([group, rows]) => [
     '',
     `### ${capitalized(group)} of ${command.name}`,
@@ -122,7 +119,7 @@ function spellings(name: string, flag: Flag): string {
   const short = [flag.char, ...(flag.charAliases ?? [])].flatMap((char) =>
     char === undefined ? [] : [`-${char}`],
   );
-  const value = flag.type === 'option' ? ` ${flag.helpValue?.toString() ?? 'N'}` : '';
+  const value = flag.type === 'option' ? ` ${flag.helpValue?.toString() ?? 'VALUE'}` : '';
   return [...long, ...short].map((spelling) => code(spelling + value)).join(', ');
 }
 

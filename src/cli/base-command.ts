@@ -1,32 +1,23 @@
+import { setMaxListeners } from 'node:events';
 import { Command } from '@oclif/core/command';
 import { CLIError, ExitError } from '@oclif/core/errors';
 import type { BooleanFlag } from '@oclif/core/interfaces';
 import type { Observer } from '../operations/observer.ts';
+import { type Envelope, envelopeSchema } from './envelope.ts';
 import { describeFailure, type Failure } from './failure.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { fitLines } from './fill.ts';
-import { noProgressFlag } from './flags.ts';
+import { assertClearVariables } from './flag-values.ts';
+import { jsonFlag, noProgressFlag } from './flags.ts';
 import { type Interruption, watchInterruption } from './interruption.ts';
-import { type LostTerminal, watchTerminal } from './lost-terminal.ts';
+import { outputUnwritable, watchStream } from './lost-output.ts';
+import { watchTerminal } from './lost-terminal.ts';
 import { Progress } from './progress.ts';
 import { redact } from './redact.ts';
+import { openReport, type Report } from './report.ts';
 import type { StoreOptions } from './stores.ts';
 import { escapeLines, terminalSafeJson } from './units.ts';
-
-/** The number of the envelope's shape. It grows when a field changes its meaning or goes away, not when one is added. */
-export const envelopeSchema = 1;
-
-/** What `--json` prints, once, on stdout: `result` when the command ran to its end, `error` when it did not. */
-export interface Envelope<Result = unknown> {
-  schema: typeof envelopeSchema;
-  /** True for exit code 0 alone. */
-  ok: boolean;
-  command: string;
-  version: string;
-  exitCode: ExitCode;
-  result?: Result;
-  error?: { code: string; exitCode: ExitCode; message: string; reasons: readonly string[] };
-}
+import type { UsageError } from './usage-error.ts';
 
 /**
  * What every command shares: exit codes, the `--json` envelope, signals, and progress.
@@ -37,21 +28,28 @@ export interface Envelope<Result = unknown> {
  */
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
-  static override baseFlags: { 'no-progress': BooleanFlag<boolean> } = {
+  static override baseFlags: { 'no-progress': BooleanFlag<boolean>; json: BooleanFlag<boolean> } = {
     'no-progress': noProgressFlag(),
+    json: jsonFlag(),
   };
 
   #interruption: Interruption | undefined;
+  #signal: AbortSignal | undefined;
+  #outputFailure: UsageError | undefined;
   #progress = new Progress({ silent: true });
   #exitCode: ExitCode = exitCodes.done;
+  #isFinished = false;
   #retries = 0;
 
-  /** Aborted by the first SIGINT or SIGTERM, and by SIGHUP from its terminal. Every operation takes it. */
+  /**
+   * Aborted by the first SIGINT or SIGTERM, by SIGHUP from its terminal, and when stdout takes nothing more. Every
+   * operation takes it.
+   */
   protected get signal(): AbortSignal {
-    if (this.#interruption === undefined) {
+    if (this.#signal === undefined) {
       throw new TypeError('The signal exists only while the command runs.');
     }
-    return this.#interruption.signal;
+    return this.#signal;
   }
 
   protected get progress(): Progress {
@@ -87,6 +85,11 @@ export abstract class BaseCommand extends Command {
     return this.#retries;
   }
 
+  /** Opens the file of `--report`. What an earlier run wrote there stays until this one has something to tell. */
+  protected openReport(path: string | undefined): Promise<Report> {
+    return openReport(path, { hasResult: () => this.#isFinished });
+  }
+
   /** What an operation tells of its progress goes to the bar, and what it has to say, to stderr. */
   protected observer(): Omit<Observer, 'record'> {
     return {
@@ -108,8 +111,9 @@ export abstract class BaseCommand extends Command {
 
   /** Sets how the process will end, and gives the result back for `--json`. */
   protected finish<Result extends object>(exitCode: ExitCode, result: Result): Result {
-    this.#exitCode = exitCode;
-    process.exitCode = exitCode;
+    this.#exitCode = this.#outputFailure === undefined ? exitCode : exitCodes.usage;
+    process.exitCode = this.#exitCode;
+    this.#isFinished = true;
     return result;
   }
 
@@ -139,7 +143,13 @@ export abstract class BaseCommand extends Command {
   protected override async init(): Promise<void> {
     await super.init();
     const terminal = watchTerminal();
-    quietLostReader(process.stderr, terminal);
+    const lostOutput = new AbortController();
+    watchStream(process.stdout, terminal, (error) => {
+      this.#tellOfLostOutput(error);
+      lostOutput.abort(new DOMException('The output was lost.', 'AbortError'));
+    });
+    // Without progress and warnings the work goes on, and its result goes to stdout.
+    watchStream(process.stderr, terminal, () => undefined);
     this.#interruption = watchInterruption({
       hadTerminal: terminal.hadTerminal,
       onFirst: (name) => {
@@ -159,6 +169,9 @@ export abstract class BaseCommand extends Command {
         process.exit(exitCode);
       },
     });
+    this.#signal = AbortSignal.any([this.#interruption.signal, lostOutput.signal]);
+    setMaxListeners(0, this.#signal);
+    assertClearVariables({ ...this.ctor.baseFlags, ...this.ctor.flags });
   }
 
   /** Sets the exit code first, as oclif does not under `--json`, then tells what went wrong. */
@@ -170,7 +183,11 @@ export abstract class BaseCommand extends Command {
     }
     // Arguments that could not be parsed are no forgotten call of parse, of which oclif would warn.
     this.parsed = true;
-    const failure = describeFailure(error, this.#interruption?.signal);
+    const failure = describeFailure(error, this.#signal);
+    // What was interrupted for want of an output has said why.
+    if (this.#outputFailure !== undefined && failure.code === 'INTERRUPTED') {
+      return Promise.reject(new PrintedError(describeFailure(this.#outputFailure)));
+    }
     this.#exitCode = failure.exitCode;
     process.exitCode = failure.exitCode;
     if (failure.stack !== undefined) {
@@ -199,7 +216,7 @@ export abstract class BaseCommand extends Command {
   }
 
   protected override toErrorJson(error: unknown): Envelope {
-    return this.#envelope({ error: withoutStack(describeFailure(error, this.#interruption?.signal)) });
+    return this.#envelope({ error: withoutStack(describeFailure(error, this.#signal)) });
   }
 
   protected override logJson(json: unknown): void {
@@ -217,6 +234,16 @@ export abstract class BaseCommand extends Command {
     };
   }
 
+  /** Says so at once, and once: what is said from then on reaches nobody. */
+  #tellOfLostOutput(error: NodeJS.ErrnoException): void {
+    if (this.#outputFailure === undefined) {
+      this.#outputFailure = outputUnwritable(error);
+      this.#exitCode = exitCodes.usage;
+      process.exitCode = exitCodes.usage;
+      this.logToStderr(`Error: ${this.#outputFailure.message}`);
+    }
+  }
+
   #bugLine(): string {
     return `This is a bug in regtool ${this.config.version} (Node ${process.version}, ${process.platform}): please report it with the lines above.`;
   }
@@ -232,24 +259,4 @@ class PrintedError extends CLIError {
 
 function withoutStack({ code, exitCode, message, reasons }: Failure): NonNullable<Envelope['error']> {
   return { code, exitCode, message, reasons };
-}
-
-const quieted = new WeakSet<NodeJS.WritableStream>();
-
-/**
- * Lets `regtool ... 2>&1 | head` end quietly; oclif does so for stdout only. What is under way is to be wound up as
- * well when the terminal is gone, which answers with EIO.
- */
-function quietLostReader(stream: NodeJS.WritableStream, terminal: LostTerminal): void {
-  if (quieted.has(stream)) {
-    return;
-  }
-  quieted.add(stream);
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EIO' && terminal.hadTerminal) {
-      terminal.leave();
-    } else if (error.code !== 'EPIPE') {
-      throw error;
-    }
-  });
 }

@@ -3,6 +3,7 @@ import { DriverError, type DriverErrorCode } from '../drivers/errors.ts';
 import { LocationError } from '../drivers/location.ts';
 import { SafetyRefusal, TemporaryFileError } from '../operations/errors.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { parserWords } from './parser-words.ts';
 import { redact } from './redact.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -58,7 +59,7 @@ export function describeFailure(error: unknown, signal?: AbortSignal): Failure {
   }
   // What oclif's parser raises, and the checks of its ready-made flags.
   if (error instanceof CLIError) {
-    return { ...known(error, 'USAGE', exitCodes.usage), message: redact(withoutNote(error.message)) };
+    return { ...known(error, 'USAGE', exitCodes.usage), message: redact(parserWords(error)) };
   }
   return bug(error, 'BUG');
 }
@@ -66,11 +67,6 @@ export function describeFailure(error: unknown, signal?: AbortSignal): Failure {
 /** oclif frames the message of what a flag's own parser threw; the sentence in it says all. */
 function ownWords(message: string): string {
   return message.replace(/^Parsing --\S+ \n\t/, '').replace(/\nSee more help with --help$/, '');
-}
-
-/** When an argument is missing, oclif suspects each flag that takes several values; those here take one at a time. */
-function withoutNote(message: string): string {
-  return message.replace(/\n+Note: --[^]*? allows multiple values[^]*?(?=\nSee more help|$)/, '');
 }
 
 function isInterruption(error: unknown, signal: AbortSignal | undefined): boolean {

@@ -1,6 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { parseLocation, type StoreLocation } from '../drivers/location.ts';
+import { fileFlag, integerFlag, parsePattern } from './flag-values.ts';
 import { parseBytes } from './units.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -31,7 +32,7 @@ export function optionalStoreArgument(description: string) {
 }
 
 export function concurrencyFlag() {
-  return Flags.integer({
+  return integerFlag({
     summary: 'Most requests in flight to each store.',
     env: 'REGTOOL_CONCURRENCY',
     helpGroup: groups.speed,
@@ -43,11 +44,10 @@ export function concurrencyFlag() {
 
 /** Undefined when it is not given: then `migrate` finds out by itself how many requests make it fastest. */
 export function copyConcurrencyFlag() {
-  return Flags.integer({
+  return integerFlag({
     summary: `Most requests in flight to each store. Without it, as many as make it faster, up to ${maxCopyConcurrency}.`,
     env: 'REGTOOL_CONCURRENCY',
     helpGroup: groups.speed,
-    helpValue: 'N',
     min: 1,
     max: 512,
   });
@@ -55,19 +55,18 @@ export function copyConcurrencyFlag() {
 
 /** A location's own `maxrequestspersecond` holds where this is not given. */
 export function maxRequestsPerSecondFlag() {
-  return Flags.integer({
+  return integerFlag({
     summary: 'Most requests per second to each store.',
     env: 'REGTOOL_MAX_REQUESTS_PER_SECOND',
     helpGroup: groups.speed,
-    helpValue: 'N',
     min: 1,
   });
 }
 
-/** In bytes per second. */
-export function bandwidthFlag() {
+/** In bytes per second. `what` says what happens to them. */
+export function bandwidthFlag(what: 'copied' | 'read from the target') {
   return Flags.custom<number>({
-    summary: 'Most bytes per second that are copied, such as 50MiB.',
+    summary: `Most bytes per second that are ${what}, such as 50MiB.`,
     env: 'REGTOOL_BANDWIDTH',
     helpGroup: groups.speed,
     helpValue: 'SIZE',
@@ -76,11 +75,10 @@ export function bandwidthFlag() {
 }
 
 export function reportFlag() {
-  return Flags.string({
+  return fileFlag({
     summary: 'Write one line of JSON per object or finding to this file, replacing it.',
     env: 'REGTOOL_REPORT',
     helpGroup: groups.output,
-    helpValue: 'FILE',
   });
 }
 
@@ -92,24 +90,28 @@ export function dryRunFlag() {
   });
 }
 
-/** Has no environment variable: a forgotten one would answer questions that nobody saw. */
-export function yesFlag() {
+/**
+ * Has no environment variable: a forgotten one would answer questions that nobody saw. `what` is what the command asks
+ * about.
+ */
+export function yesFlag(what: 'removing anything' | 'removing or rewriting anything') {
   return Flags.boolean({
-    summary: 'Do not ask before removing or rewriting anything.',
+    summary: `Do not ask before ${what}.`,
     helpGroup: groups.safety,
   });
 }
 
 /** Each takes one value: otherwise the flag would swallow the stores that follow it. */
 export function repositoryFlag() {
-  return Flags.string({
+  return Flags.custom({
     summary: 'Only repositories whose name matches this pattern. May be given several times.',
     env: 'REGTOOL_REPOSITORY',
     helpGroup: groups.selection,
     helpValue: 'GLOB',
     multiple: true,
     multipleNonGreedy: true,
-  });
+    parse: parsePattern,
+  })();
 }
 
 /** In `BaseCommand`: every command has it. */
@@ -120,6 +122,16 @@ export function noProgressFlag() {
     helpGroup: groups.output,
     aliases: ['quiet'],
     charAliases: ['q'],
+    // oclif's help names no aliases by itself.
+    helpLabel: '-q, --quiet, --no-progress',
+  });
+}
+
+/** In `BaseCommand`: oclif's own, in our words. */
+export function jsonFlag() {
+  return Flags.boolean({
+    summary: 'Print the result, or the error, as one JSON object on stdout.',
+    helpGroup: groups.output,
   });
 }
 

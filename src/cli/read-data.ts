@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import * as Flags from '@oclif/core/flags';
 import type { DataSubset } from '../operations/sample.ts';
 import { formatBytes } from '../operations/format-bytes.ts';
+import { giverOf, integerFlag } from './flag-values.ts';
 import { parseBytes } from './units.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -16,18 +17,17 @@ export function readDataFlag() {
   return Flags.custom<DataSubset>({
     summary: 'Also read blobs and prove each against its name: all, or with =5% or =10GiB a sample.',
     description:
-      'A part is a random sample, the same for the same --seed. Where the store keeps a SHA-256 of the whole object, it is asked for that instead of the bytes.',
+      'A part is a random sample, the same for the same --seed. Where the store keeps a SHA-256 of the whole object, it is asked for that instead of the bytes. In the variable, 100% is for all.',
     env: 'REGTOOL_READ_DATA',
     helpValue: '<N%|SIZE>',
-    parse: (text) => Promise.resolve().then(() => parseReadData(text)),
+    parse: (text, origin, flag) => Promise.resolve().then(() => parseReadData(text, giverOf(origin, flag))),
   })();
 }
 
 /** Makes another run read the same sample. */
 export function seedFlag() {
-  return Flags.integer({
+  return integerFlag({
     summary: 'Choose the sample of --read-data as the run did that printed this seed.',
-    helpValue: 'N',
     min: 0,
     max: SEED_LIMIT - 1,
     dependsOn: ['read-data'],
@@ -47,13 +47,16 @@ export function withReadDataValue(argv: readonly string[]): string[] {
   });
 }
 
-/** @throws UsageError FLAG_INVALID. */
-export function parseReadData(text: string): DataSubset {
-  const subset = readSubset(text);
+/**
+ * @param giver the flag, or its variable. There a bare number is refused, for who writes 1 means "yes", and no byte.
+ * @throws UsageError FLAG_INVALID.
+ */
+export function parseReadData(text: string, giver = NAME): DataSubset {
+  const subset = giver === NAME || !/^\d+$/.test(text) ? readSubset(text) : undefined;
   if (subset === undefined) {
     throw new UsageError(
       'FLAG_INVALID',
-      `${NAME} takes a percentage above 0% and up to 100%, or an amount of bytes such as 10GiB, not ${JSON.stringify(text)}.`,
+      `${giver} takes a percentage above 0% and up to 100%, which is all, or an amount of bytes such as 10GiB, not ${JSON.stringify(text)}.`,
     );
   }
   return subset;

@@ -1,5 +1,7 @@
-import { type FileHandle, open } from 'node:fs/promises';
 import { once } from 'node:events';
+import { constants } from 'node:fs';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import { systemCode } from '../drivers/filesystem/errors.ts';
 import { UsageError } from './usage-error.ts';
 import { terminalSafeJson } from './units.ts';
 import { whyUnwritable } from './unwritable.ts';
@@ -12,20 +14,81 @@ export interface Report {
   close(): Promise<void>;
 }
 
+export interface ReportOptions {
+  /**
+   * Asked when the report ends without a record: whether the run has a result, of which an empty report is a part. A
+   * report that was there stays where it has none, and a file that was not there goes again.
+   */
+  hasResult?: () => boolean;
+}
+
 /**
  * Opens the file of `--report`; without a path, a report that takes everything and keeps nothing.
- * The file is replaced, readable by its owner only (names of private repositories stand in it), and written as
- * the work goes, so that it tells what was done even if the process is killed.
+ * The file is replaced by the first record, readable by its owner only (names of private repositories stand in it),
+ * and written as the work goes, so that it tells what was done even if the process is killed.
  * @throws UsageError REPORT_UNWRITABLE, also from `write` and `close` when the disk is full.
  */
-export async function openReport(path: string | undefined): Promise<Report> {
+export async function openReport(
+  path: string | undefined,
+  { hasResult = () => true }: ReportOptions = {},
+): Promise<Report> {
   if (path === undefined) {
     return { write: () => Promise.resolve(), close: () => Promise.resolve() };
   }
-  const stream = (await openPrivately(path)).createWriteStream();
+  const file = await openFile(path);
+  let written: Promise<ReportStream> | undefined;
+  let closed: Promise<void> | undefined;
+
+  function begin(): Promise<ReportStream> {
+    written ??= replace(file).then(
+      () => streamTo(file),
+      (error: unknown) => {
+        throw unwritable(file.path, error);
+      },
+    );
+    return written;
+  }
+
+  async function end(): Promise<void> {
+    if (written !== undefined || hasResult()) {
+      const stream = await begin();
+      await stream.end();
+      return;
+    }
+    await file.handle.close();
+    if (file.isNew) {
+      await rm(file.path, { force: true });
+    }
+  }
+
+  return {
+    async write(record) {
+      const stream = await begin();
+      await stream.write(`${terminalSafeJson(record)}\n`);
+    },
+    close() {
+      closed ??= end();
+      return closed;
+    },
+  };
+}
+
+interface ReportFile {
+  path: string;
+  handle: FileHandle;
+  /** Whether it was made now. */
+  isNew: boolean;
+}
+
+interface ReportStream {
+  write(line: string): Promise<void>;
+  end(): Promise<void>;
+}
+
+function streamTo({ handle, path }: ReportFile): ReportStream {
+  const stream = handle.createWriteStream();
   let failure: UsageError | undefined;
   let drained: Promise<void> | undefined;
-  let closed: Promise<void> | undefined;
   stream.on('error', (error) => {
     failure ??= unwritable(path, error);
   });
@@ -41,48 +104,54 @@ export async function openReport(path: string | undefined): Promise<Report> {
     try {
       await once(stream, 'drain');
     } catch (error) {
-      throw unwritable(path ?? '', error);
+      throw unwritable(path, error);
     } finally {
       drained = undefined;
     }
   }
 
-  async function end(): Promise<void> {
-    throwIfFailed();
-    await new Promise<void>((resolve) => {
-      stream.once('close', resolve);
-      stream.end();
-    });
-    throwIfFailed();
-  }
-
   return {
-    async write(record) {
+    async write(line) {
       throwIfFailed();
-      if (!stream.write(`${terminalSafeJson(record)}\n`)) {
+      if (!stream.write(line)) {
         drained ??= drain();
         await drained;
       }
     },
-    close() {
-      closed ??= end();
-      return closed;
+    async end() {
+      throwIfFailed();
+      await new Promise<void>((resolve) => {
+        stream.once('close', resolve);
+        stream.end();
+      });
+      throwIfFailed();
     },
   };
 }
 
-async function openPrivately(path: string): Promise<FileHandle> {
-  let file: FileHandle | undefined;
+/** Opens it for writing, and leaves what is in it. */
+async function openFile(path: string): Promise<ReportFile> {
+  const { O_WRONLY, O_CREAT, O_EXCL } = constants;
   try {
-    file = await open(path, 'w', 0o600);
-    // A file that was there keeps its mode otherwise. A pipe or device is somebody else's.
-    if ((await file.stat()).isFile()) {
-      await file.chmod(0o600);
-    }
-    return file;
+    return { path, handle: await open(path, O_WRONLY | O_CREAT | O_EXCL, 0o600), isNew: true };
   } catch (error) {
-    await file?.close();
+    if (systemCode(error) !== 'EEXIST') {
+      throw unwritable(path, error);
+    }
+  }
+  try {
+    // Also through a link to a file that is not there yet.
+    return { path, handle: await open(path, O_WRONLY | O_CREAT, 0o600), isNew: false };
+  } catch (error) {
     throw unwritable(path, error);
+  }
+}
+
+/** Empties a file and makes it private. A pipe or device is somebody else's. */
+async function replace({ handle }: ReportFile): Promise<void> {
+  if ((await handle.stat()).isFile()) {
+    await handle.truncate(0);
+    await handle.chmod(0o600);
   }
 }
 

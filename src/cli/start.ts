@@ -27,10 +27,42 @@ export async function start(program: Program, argv: string[]): Promise<void> {
   // What runs is what was built, also where NODE_ENV says "development" or "test".
   settings.enableAutoTranspile = false;
   const plugin = pluginOf(program);
-  const { root } = program;
+  const { root, pjson } = program;
+  // A command puts its own in the place of this.
+  process.stdout.on('error', tellOfLostHelp);
+  const args = withHelpAsFlag(argv);
+  if (!namesKnownCommand(args, plugin.commandIDs)) {
+    const { refuseCommand } = await import('./unknown-command.ts');
+    const exitCode = exitCodes.usage;
+    refuseCommand(args, { names: plugin.commandIDs, version: pjson.version, exitCode });
+    process.exitCode = exitCode;
+    return;
+  }
   process.once('beforeExit', tellOfUnended);
-  await execute({ args: argv, loadOptions: { root, plugins: new Map([[plugin.name, plugin]]) } });
+  await execute({ args, loadOptions: { root, plugins: new Map([[plugin.name, plugin]]) } });
   process.off('beforeExit', tellOfUnended);
+}
+
+/** `regtool help migrate` is `regtool migrate --help`. */
+function withHelpAsFlag(argv: string[]): string[] {
+  const [first, ...rest] = argv;
+  return first === 'help' ? [...rest, '--help'] : argv;
+}
+
+/** oclif answers what stands alone itself: nothing at all, `--help` and `--version`. */
+function namesKnownCommand(argv: readonly string[], names: readonly string[]): boolean {
+  const [first] = argv;
+  if (first === undefined || first === '--version') {
+    return true;
+  }
+  return first.startsWith('-') ? argv.includes('--help') : names.includes(first);
+}
+
+function tellOfLostHelp({ code }: NodeJS.ErrnoException): void {
+  if (code !== 'EPIPE') {
+    process.exitCode = exitCodes.usage;
+    process.stderr.write(`Error: The output cannot be written (${code}).\n`);
+  }
 }
 
 /**

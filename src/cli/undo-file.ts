@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
 import type { Driver } from '../drivers/driver.ts';
+import { systemCode } from '../drivers/filesystem/errors.ts';
 import type { UndoEntry, UndoLog, UndoRecord } from '../operations/repair/undo-log.ts';
 import type { UndoHeader } from './undo-schema.ts';
 import { whyUnwritable } from './unwritable.ts';
@@ -9,6 +10,12 @@ import { UsageError } from './usage-error.ts';
 export interface UndoFile extends UndoLog {
   /** Whether anything was written to it. */
   readonly isUsed: boolean;
+  /**
+   * Notices, before a long check and a question, that it cannot be written or is of another store. Leaves no file
+   * where there was none.
+   * @throws UsageError
+   */
+  assertUsable(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -23,8 +30,10 @@ export function openUndoFile(path: string, { location, identity }: Driver): Undo
   let file: FileHandle | undefined;
   let last: Promise<void> = Promise.resolve();
 
-  async function begin(): Promise<FileHandle> {
-    const header: UndoHeader = { type: 'regtool-undo', format: 1, location, identity };
+  const header: UndoHeader = { type: 'regtool-undo', format: 1, location, identity };
+
+  /** What it holds that is whole. */
+  async function read(): Promise<{ former: UndoRecord | undefined; wholeBytes: number }> {
     const text = await textIfThere(path);
     const wholeBytes = Buffer.byteLength(text.slice(0, text.lastIndexOf('\n') + 1));
     const former = await recordIn(path, text);
@@ -37,6 +46,11 @@ export function openUndoFile(path: string, { location, identity }: Driver): Undo
         `The undo file ${path} is of a repair of ${former.location}: name another file.`,
       );
     }
+    return { former, wholeBytes };
+  }
+
+  async function begin(): Promise<FileHandle> {
+    const { former, wholeBytes } = await read();
     const handle = await open(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, 0o600);
     if ((await handle.stat()).isFile()) {
       await handle.chmod(0o600);
@@ -54,13 +68,21 @@ export function openUndoFile(path: string, { location, identity }: Driver): Undo
       file ??= await begin();
       await writeLine(file, line);
     } catch (error) {
-      throw error instanceof UsageError ? error : unwritable(path, error);
+      throw error instanceof UsageError ? error : unwritable(path, error, 'Nothing more was changed');
     }
   }
 
   return {
     get isUsed() {
       return file !== undefined;
+    },
+    async assertUsable() {
+      try {
+        await read();
+        await assertWritable(path);
+      } catch (error) {
+        throw error instanceof UsageError ? error : unwritable(path, error, 'Nothing was changed');
+      }
     },
     append(line) {
       // One after another: half a line of one must not stand in another.
@@ -93,7 +115,27 @@ async function textIfThere(path: string): Promise<string> {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
       return '';
     }
-    throw new UsageError('FLAG_INVALID', `The undo file ${path} cannot be read (${codeOf(error)}).`, error);
+    throw new UsageError(
+      'FLAG_INVALID',
+      `The undo file ${path} cannot be read, as ${whyUnreadable(error)}.`,
+      error,
+    );
+  }
+}
+
+/** Opens the file for writing, and removes it again if it was not there. */
+async function assertWritable(path: string): Promise<void> {
+  const { O_WRONLY, O_APPEND, O_CREAT, O_EXCL } = constants;
+  try {
+    const made = await open(path, O_WRONLY | O_CREAT | O_EXCL, 0o600);
+    await made.close();
+    await rm(path);
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') {
+      throw error;
+    }
+    const former = await open(path, O_WRONLY | O_APPEND);
+    await former.close();
   }
 }
 
@@ -135,14 +177,21 @@ function isSameStore(left: UndoRecord['identity'], right: UndoRecord['identity']
   return left.service === right.service && left.container === right.container && left.root === right.root;
 }
 
-function unwritable(path: string, error: unknown): UsageError {
+function unwritable(path: string, error: unknown, state: string): UsageError {
   return new UsageError(
     'FLAG_INVALID',
-    `The undo file ${path} cannot be written, as ${whyUnwritable(error)}. Nothing more was changed: name another file with --undo-file.`,
+    `The undo file ${path} cannot be written, as ${whyUnwritable(error)}. ${state}: name another file with --undo-file.`,
     error,
   );
 }
 
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+/** Why a file cannot be read, and what to do, for a sentence that ends with it. */
+function whyUnreadable(error: unknown): string {
+  const code = systemCode(error) ?? String(error);
+  const reasons: Readonly<Record<string, string>> = {
+    EISDIR: 'it is a folder: name a file in it',
+    EACCES: 'permission is denied: run as the user whom it belongs to, or name another file',
+    ENOTDIR: 'a part of its path is no folder: name another file',
+  };
+  return reasons[code] ?? `the system says ${code}: name another file`;
 }

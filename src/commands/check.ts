@@ -3,7 +3,6 @@ import { concurrencyFlag, maxRequestsPerSecondFlag, reportFlag, storeArgument } 
 import { checkJson, findingRecord, presentCheck } from '../cli/present-check.ts';
 import { randomSeed, readDataFlag, seedFlag, withReadDataValue } from '../cli/read-data.ts';
 import { openAbove } from '../cli/location-above.ts';
-import { openReport } from '../cli/report.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
 import { checkExitCode } from '../cli/verdict-exit-codes.ts';
 import { check } from '../operations/check.ts';
@@ -13,7 +12,7 @@ export default class Check extends BaseCommand {
 
   static override description = [
     'Reads the layout as the registry does and tells which tags cannot be pulled, why, what clients see, and what mends it. Reads every link and every manifest; --read-data also reads the blobs and proves each against its name. Writes nothing.',
-    'STORE is a folder (the one that holds docker/), s3://BUCKET[/ROOT]?region=...&endpoint=... or azure://CONTAINER[/ROOT]?account=....',
+    "STORE is a folder (the one that holds docker/), s3://BUCKET[/ROOT]?region=...&endpoint=..., azure://CONTAINER[/ROOT]?account=... or the registry's own config.yml (or gitlab.rb), which says all of it.",
     'Exit codes: 0 healthy (hints are harmless); 2 wrong usage; 3 errors or warnings; 4 a part could not be read, so it is not known to be healthy; 5 the store could not be reached or refused; 6 not a registry; 130 interrupted. docs/findings.md explains each finding.',
   ].join('\n\n');
 
@@ -49,7 +48,7 @@ export default class Check extends BaseCommand {
     const startedAtMs = performance.now();
     const subset = flags['read-data'];
     const readData = subset === undefined ? undefined : { subset, seed: flags.seed ?? randomSeed() };
-    const report = await openReport(flags.report);
+    const report = await this.openReport(flags.report);
     this.openProgress(flags);
     const options = this.storeOptions(flags);
     const opening = openLimitedStore(args.store, options);

@@ -10,7 +10,6 @@ import {
   yesFlag,
 } from '../cli/flags.ts';
 import { markersJson, presentMarkerPlan, presentMarkerResult } from '../cli/present-fix-empty-tags.ts';
-import { openReport } from '../cli/report.ts';
 import { openAbove } from '../cli/location-above.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
 import { whileClaimed } from '../cli/target-claim.ts';
@@ -54,7 +53,7 @@ export default class FixEmptyTags extends BaseCommand {
       helpGroup: 'SELECTION',
     }),
     'dry-run': dryRunFlag(),
-    yes: yesFlag(),
+    yes: yesFlag('removing anything'),
     concurrency: concurrencyFlag(),
     'max-requests-per-second': maxRequestsPerSecondFlag(),
     report: reportFlag(),
@@ -72,7 +71,7 @@ export default class FixEmptyTags extends BaseCommand {
     }
     const startedAtMs = performance.now();
     const options = this.storeOptions(flags);
-    const report = await openReport(flags.report);
+    const report = await this.openReport(flags.report);
     const progress = this.openProgress(flags);
     try {
       return await withStores([openLimitedStore(args.store, options)], async (store) => {

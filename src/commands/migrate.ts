@@ -32,7 +32,7 @@ export default class Migrate extends BaseCommand {
 
   static override description = [
     "Copies blobs first, then each repository's links up to its tags, so that every tag at the target can be pulled at every instant. Compares by name, size and content, never by time. Each blob is proved against its digest before it becomes visible. Run it again to go on, or to bring over what was pushed since.",
-    "SOURCE and TARGET are a folder (the one that holds docker/), s3://BUCKET[/ROOT]?region=...&endpoint=... azure://CONTAINER[/ROOT]?account=... or the registry's own config.yml (or gitlab.rb), which says all of it. Credentials come from that file or from the environment, as for the vendors' own tools.",
+    "SOURCE and TARGET are a folder (the one that holds docker/), s3://BUCKET[/ROOT]?region=...&endpoint=..., azure://CONTAINER[/ROOT]?account=... or the registry's own config.yml (or gitlab.rb), which says all of it. Credentials come from that file or from the environment, as for the vendors' own tools.",
     'The source is never written. Uploads in progress (_uploads) are never copied, counted or deleted.',
     'Exit codes: 0 done; 2 wrong usage; 3 done, but something was broken at the source already; 4 done in part; 5 a store could not be reached or refused; 6 refused for safety, nothing touched; 130 interrupted.',
   ].join('\n\n');
@@ -67,7 +67,7 @@ export default class Migrate extends BaseCommand {
     }),
     'max-delete': maxDeleteFlag(),
     'dry-run': dryRunFlag(),
-    yes: yesFlag(),
+    yes: yesFlag('removing anything'),
     repository: repositoryFlag(),
     'include-foreign': Flags.boolean({
       summary: "Copy also files that are not the registry's.",
@@ -81,7 +81,7 @@ export default class Migrate extends BaseCommand {
     }),
     concurrency: copyConcurrencyFlag(),
     'max-requests-per-second': maxRequestsPerSecondFlag(),
-    bandwidth: bandwidthFlag(),
+    bandwidth: bandwidthFlag('copied'),
     report: reportFlag(),
   };
 

@@ -1,6 +1,7 @@
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.ts';
 import { confirm } from '../cli/confirm.ts';
+import { fileFlag } from '../cli/flag-values.ts';
 import {
   concurrencyFlag,
   dryRunFlag,
@@ -20,7 +21,7 @@ import {
 } from '../cli/present-repair.ts';
 import type { Progress } from '../cli/progress.ts';
 import { randomSeed, readDataFlag, seedFlag, withReadDataValue } from '../cli/read-data.ts';
-import { openReport, type Report } from '../cli/report.ts';
+import type { Report } from '../cli/report.ts';
 import { openAbove } from '../cli/location-above.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
 import { whileClaimed } from '../cli/target-claim.ts';
@@ -83,18 +84,16 @@ export default class Repair extends BaseCommand {
     'older-than': olderThanFlag(),
     'read-data': readDataFlag(),
     seed: seedFlag(),
-    'undo-file': Flags.string({
+    'undo-file': fileFlag({
       summary: 'Where to note what was there before. Default: regtool-undo-TIME.ndjson in this folder.',
       helpGroup: 'SAFETY',
-      helpValue: 'FILE',
     }),
-    undo: Flags.string({
+    undo: fileFlag({
       summary: 'Put back what the repair changed that wrote this undo file, and do nothing else.',
       helpGroup: 'SAFETY',
-      helpValue: 'FILE',
     }),
     'dry-run': dryRunFlag(),
-    yes: yesFlag(),
+    yes: yesFlag('removing or rewriting anything'),
     concurrency: concurrencyFlag(),
     'max-requests-per-second': maxRequestsPerSecondFlag(),
     report: reportFlag(),
@@ -120,7 +119,7 @@ export default class Repair extends BaseCommand {
     }
     const run: RunState = { startedAtMs: performance.now(), dryRun: flags['dry-run'], asks };
     const options = this.storeOptions(flags);
-    const report = await openReport(flags.report);
+    const report = await this.openReport(flags.report);
     const progress = this.openProgress(flags);
     const { from } = flags;
     const locations = [args.store, ...(from === undefined ? [] : [from])];
@@ -138,6 +137,9 @@ export default class Repair extends BaseCommand {
             const nowMs = Date.now();
             const undoPath = flags['undo-file'] ?? defaultUndoPath(nowMs);
             const undo = openUndoFile(undoPath, store);
+            if (!run.dryRun) {
+              await undo.assertUsable();
+            }
             let hasResult = false;
             try {
               const result = await this.#repair(store, other, run, report, progress, {

@@ -1,9 +1,9 @@
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.ts';
+import { integerFlag } from '../cli/flag-values.ts';
 import { concurrencyFlag, maxRequestsPerSecondFlag, reportFlag, storeArgument } from '../cli/flags.ts';
 import { presentUsage, sortUsage, usageJson, usageOrders } from '../cli/present-usage.ts';
 import { openAbove } from '../cli/location-above.ts';
-import { openReport } from '../cli/report.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
 import { usageExitCode } from '../cli/verdict-exit-codes.ts';
 import { usage } from '../operations/usage.ts';
@@ -39,11 +39,11 @@ export default class Usage extends BaseCommand {
       helpGroup: 'OUTPUT',
       default: 'size' as const,
       options: usageOrders,
+      helpValue: usageOrders.join('|'),
     })(),
-    limit: Flags.integer({
+    limit: integerFlag({
       summary: 'How many repositories are shown; 0 for all.',
       helpGroup: 'OUTPUT',
-      helpValue: 'N',
       default: REPOSITORIES_SHOWN,
       min: 0,
     }),
@@ -55,7 +55,7 @@ export default class Usage extends BaseCommand {
   override async run(): Promise<ReturnType<typeof usageJson>> {
     const { args, flags } = await this.parse(Usage);
     const startedAtMs = performance.now();
-    const report = await openReport(flags.report);
+    const report = await this.openReport(flags.report);
     this.openProgress(flags);
     const options = this.storeOptions(flags);
     const opening = openLimitedStore(args.store, options);

@@ -9,7 +9,6 @@ import {
 import { openAbove } from '../cli/location-above.ts';
 import { presentVerify, verifyJson } from '../cli/present-verify.ts';
 import { randomSeed, readDataFlag, seedFlag, withReadDataValue } from '../cli/read-data.ts';
-import { openReport } from '../cli/report.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
 import { verifyExitCode } from '../cli/verdict-exit-codes.ts';
 import { verify } from '../operations/verify.ts';
@@ -50,7 +49,7 @@ export default class Verify extends BaseCommand {
     seed: seedFlag(),
     concurrency: concurrencyFlag(),
     'max-requests-per-second': maxRequestsPerSecondFlag(),
-    bandwidth: bandwidthFlag(),
+    bandwidth: bandwidthFlag('read from the target'),
     report: reportFlag(),
   };
 
@@ -59,7 +58,7 @@ export default class Verify extends BaseCommand {
     const startedAtMs = performance.now();
     const options = this.storeOptions(flags);
     const subset = flags['read-data'];
-    const report = await openReport(flags.report);
+    const report = await this.openReport(flags.report);
     this.openProgress(flags);
     try {
       return await withStores(

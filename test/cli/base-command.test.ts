@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { BaseCommand } from '../../src/cli/base-command.ts';
 import { type ExitCode, exitCodes } from '../../src/cli/exit-codes.ts';
 import {
@@ -15,6 +15,10 @@ import {
 import { DriverError } from '../../src/drivers/errors.ts';
 import { SafetyRefusal } from '../../src/operations/errors.ts';
 import { runClass } from './run-class.ts';
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
 
 /** Does what `perform` says. */
 function commandThat(perform: (command: Performer) => Promise<object> | object) {
@@ -239,13 +243,13 @@ describe('flags that commands share', () => {
   class Shares extends BaseCommand {
     static override args = { source: storeArgument('From.'), target: storeArgument('To.') };
     static override flags = {
-      bandwidth: bandwidthFlag(),
+      bandwidth: bandwidthFlag('copied'),
       concurrency: concurrencyFlag(),
       'dry-run': dryRunFlag(),
       'max-requests-per-second': maxRequestsPerSecondFlag(),
       report: reportFlag(),
       repository: repositoryFlag(),
-      yes: yesFlag(),
+      yes: yesFlag('removing anything'),
     };
 
     override async run(): Promise<object> {
@@ -286,9 +290,18 @@ describe('flags that commands share', () => {
   test.each([
     ['--bandwidth=fast', /^Error: --bandwidth takes .* such as 50MiB.* not "fast"\.\n$/],
     ['--bandwidth=0', /^Error: --bandwidth takes .* not "0"\.\n$/],
-    ['--concurrency=0', /concurrency|greater/i],
-    ['--concurrency=513', /concurrency|less/i],
-    ['--max-requests-per-second=0', /greater/],
+    ['--concurrency=0', /^Error: --concurrency takes a whole number from 1 to 512, not "0"\.\n$/],
+    ['--concurrency=513', /^Error: --concurrency takes a whole number from 1 to 512, not "513"\.\n$/],
+    ['--concurrency=x', /^Error: --concurrency takes a whole number from 1 to 512, not "x"\.\n$/],
+    ['--concurrency=-1', /^Error: --concurrency takes a whole number from 1 to 512, not "-1"\.\n$/],
+    ['--max-requests-per-second=0', /^Error: \S+ takes a whole number of 1 or more, not "0"\.\n$/],
+    [
+      '--repository=',
+      /^Error: --repository takes a pattern such as group\/\*, and none is given: leave .*\n$/,
+    ],
+    [`--repository=${'a'.repeat(70_000)}`, /^Error: --repository takes a pattern .*, not "a{80}\.\.\."\.\n$/],
+    ['--report=', /^Error: --report takes the name of a file, and none is given\.\n$/],
+    ['--report=-', /^Error: --report takes the name of a file, and stdout and stdin are none: .*\n$/],
   ])('%s is refused', async (flag, sentence) => {
     const run = await runClass(Shares, ['/a', '/b', flag]);
     expect(run.exitCode).toBe(2);
@@ -296,10 +309,57 @@ describe('flags that commands share', () => {
   });
 
   test.each([
+    [
+      'REGTOOL_DRY_RUN',
+      'on',
+      /^Error: REGTOOL_DRY_RUN takes 1, true, yes or y for --dry-run, .*, not "on"\.\n$/,
+    ],
+    [
+      'REGTOOL_NO_PROGRESS',
+      't',
+      /^Error: REGTOOL_NO_PROGRESS takes 1, .* for --no-progress, .*, not "t"\.\n$/,
+    ],
+    ['REGTOOL_CONCURRENCY', 'x', /^Error: REGTOOL_CONCURRENCY takes a whole number .*, not "x"\.\n$/],
+    ['REGTOOL_REPORT', '-', /^Error: REGTOOL_REPORT takes the name of a file, .*\n$/],
+  ])('a variable %s=%s is refused by its name', async (name, value, sentence) => {
+    vi.stubEnv(name, value);
+    const run = await runClass(Shares, ['/a', '/b']);
+    expect(run.exitCode).toBe(2);
+    expect(run.stderr).toMatch(sentence);
+  });
+
+  test.each([
+    ['1', true],
+    ['YES', true],
+    ['y', true],
+    ['true', true],
+    ['', false],
+    ['0', false],
+    ['No', false],
+    ['n', false],
+    ['false', false],
+  ])('a variable %j of a flag without a value is understood', async (value, isOn) => {
+    vi.stubEnv('REGTOOL_DRY_RUN', value);
+    const { json } = await runClass(Shares, ['/a', '/b', '--json']);
+    expect((json as { result: { flags: object } }).result.flags).toMatchObject(
+      isOn ? { 'dry-run': true } : { concurrency: 32 },
+    );
+    expect(JSON.stringify(json).includes('"dry-run":true')).toBe(isOn);
+  });
+
+  test.each([
+    [
+      ['/a', '/b', '--dryrun'],
+      /^Error: Nonexistent flag: --dryrun \(did you mean --dry-run\?\)\nSee more help with --help\n$/,
+    ],
+    [
+      ['/a', '/b', '--xyzzy', '--quite', '--bandwith=1'],
+      /^Error: Nonexistent flags: --xyzzy, --quite \(did you mean --quiet\?\), --bandwith=1 \(did you mean --bandwidth\?\)\n/,
+    ],
     [['/only-one'], /^Error: Missing 1 required arg:\ntarget .*\nSee more help with --help\n$/],
     [['/a', '~/b'], /only a shell expands/],
     [['/a', 's3://bucket?accesskey=hush'], /AWS_ACCESS_KEY_ID/],
-  ])('the stores %j are refused', async (argv, sentence) => {
+  ])('the arguments %j are refused', async (argv, sentence) => {
     const run = await runClass(Shares, argv);
     expect(run.exitCode).toBe(2);
     expect(run.stderr).toMatch(sentence);
@@ -307,8 +367,8 @@ describe('flags that commands share', () => {
   });
 
   test('each names its environment variable and has a summary, but none answers questions', () => {
-    const { yes, ...flags } = { ...Shares.flags, ...BaseCommand.baseFlags };
-    expect(yes.env).toBeUndefined();
+    const { yes, json, ...flags } = { ...Shares.flags, ...BaseCommand.baseFlags };
+    expect([yes.env, json.env]).toEqual([undefined, undefined]);
     for (const [name, flag] of Object.entries(flags)) {
       expect(flag.env).toBe(`REGTOOL_${name.toUpperCase().replaceAll('-', '_')}`);
       expect(flag.summary).toMatch(/\.$/);

@@ -1,5 +1,6 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -56,6 +57,34 @@ test('a reader who has seen enough ends the output, not the command, and without
   const [stderr, exit] = await Promise.all([text(child.stderr), exitOf(child)]);
   expect(stderr).toBe('');
   expect(exit).toEqual([0, null]);
+});
+
+const fullDisk =
+  'Error: The output cannot be written, as no space is left: choose another disk. What was finished stays; run the same command again.\n';
+
+test.each([
+  ['what is under way is wound up', ['obedient', '--no-progress']],
+  ['also when it is full at the end', ['talkative', '--no-progress']],
+  ['also with --json', ['finds', '--json', '--no-progress']],
+])('a full disk below stdout is one sentence: %s', async (_, argv) => {
+  const full = openSync('/dev/full', 'w');
+  const child = spawn(process.execPath, ['--import', 'tsx', script, ...argv], {
+    stdio: ['ignore', full, 'pipe'],
+  }) as ChildProcessByStdio<null, null, Readable>;
+  closeSync(full);
+  const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+  expect(stderr).toContain(fullDisk);
+  expect(stderr.replace(fullDisk, '')).not.toMatch(/Error|at /);
+  expect(code).toBe(2);
+});
+
+test('a full disk below stderr ends nothing', async () => {
+  const full = openSync('/dev/full', 'w');
+  const child = spawn(process.execPath, ['--import', 'tsx', script, 'finds'], {
+    stdio: ['ignore', 'ignore', full],
+  });
+  closeSync(full);
+  expect(await once(child, 'close')).toEqual([3, null]);
 });
 
 test('a broken pipe at stderr is no error', async () => {

@@ -52,6 +52,20 @@ describe('--read-data', () => {
     expect(() => parseReadData(text)).toThrow('takes a percentage');
   });
 
+  test.each(['1', '0', 'true'])('refuses %s from the environment, and says what is all', async (value) => {
+    process.env['REGTOOL_READ_DATA'] = value;
+    try {
+      expect(await parsed('/store')).toMatchObject({
+        exitCode: 2,
+        error: {
+          message: expect.stringMatching(/^REGTOOL_READ_DATA takes .* 100%, which is all,/) as string,
+        },
+      });
+    } finally {
+      delete process.env['REGTOOL_READ_DATA'];
+    }
+  });
+
   test('takes its value from the environment', async () => {
     process.env['REGTOOL_READ_DATA'] = '5%';
     try {

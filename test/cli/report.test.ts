@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -34,6 +34,32 @@ test('replaces a file that was there, and makes it private', async () => {
   await report.close();
   expect(await readFile(path, 'utf8')).toBe('');
   expect((await stat(path)).mode.toString(8)).toMatch(/600$/);
+});
+
+test('keeps what was there while it has nothing to tell, and its mode', async () => {
+  const path = join(folder, 'report.ndjson');
+  await writeFile(path, 'of an earlier run\n');
+  await chmod(path, 0o644);
+  const report = await openReport(path, { hasResult: () => false });
+  expect(await readFile(path, 'utf8')).toBe('of an earlier run\n');
+  await report.close();
+  expect(await readFile(path, 'utf8')).toBe('of an earlier run\n');
+  expect((await stat(path)).mode.toString(8)).toMatch(/644$/);
+});
+
+test('leaves no file of a run without a result and without a record', async () => {
+  const report = await openReport(join(folder, 'report.ndjson'), { hasResult: () => false });
+  await report.close();
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test('holds the records of a run without a result, in place of what was there', async () => {
+  const path = join(folder, 'report.ndjson');
+  await writeFile(path, 'something longer than what comes now\n');
+  const report = await openReport(path, { hasResult: () => false });
+  await report.write({ key: 'a' });
+  await report.close();
+  expect(await readFile(path, 'utf8')).toBe('{"key":"a"}\n');
 });
 
 test('keeps the order, and every record, of many writers at once', async () => {

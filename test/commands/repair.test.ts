@@ -251,8 +251,24 @@ describe('regtool repair', () => {
       '--undo-file',
       join(folder, 'no', 'such', 'folder'),
     );
-    expect(stderr).toContain('Nothing more was changed');
+    expect(stderr).toContain('Nothing was changed');
     expect(exitCode).toBe(2);
     expect(statSync(link).size).toBe(0);
+  });
+
+  it.each([
+    ['in no folder', () => join(folder, 'no', 'undo.ndjson'), 'as its folder does not exist'],
+    ['that is a folder', () => folder, 'cannot be read, as it is a folder: name a file in it'],
+  ])('notices an undo file %s before it checks anything', async (_, file, words) => {
+    const { exitCode, stdout, stderr } = await run(root, '--yes', '--undo-file', file());
+    expect(stderr).toContain(words);
+    expect(stdout).toBe('');
+    expect(exitCode).toBe(2);
+  });
+
+  it.each(['--undo', '--undo-file'])('refuses an empty %s', async (flag) => {
+    const { exitCode, stderr } = await run(root, '--yes', flag, '');
+    expect(stderr).toBe(`Error: ${flag} takes the name of a file, and none is given.\n`);
+    expect(exitCode).toBe(2);
   });
 });

@@ -36,6 +36,12 @@ describe('runbook', () => {
     expect(stdout).toContain('gitlab-ctl reconfigure');
   });
 
+  test('is for one kind of registry, and says so once', async () => {
+    const { stderr, exitCode } = await run('/a', 's3://my-bucket?region=r', '--omnibus', '--yaml');
+    expect(exitCode).toBe(2);
+    expect(stderr).toBe('Error: --omnibus and --yaml cannot be given together.\nSee more help with --help\n');
+  });
+
   test.each([
     ['--yaml', 'restart_registry'],
     ['--helm', 'kubectl create secret'],

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -49,6 +49,22 @@ function countsOf(stdout: string, row: string): string[] {
     .split(/\s+/)
     .slice(0, 2);
 }
+
+test('a refused run leaves the report of the run before, and one without differences replaces it', async () => {
+  const report = pathOf('report.ndjson');
+  writeFileSync(report, 'of an earlier run\n');
+  mkdirSync(pathOf('empty'));
+  for (const [store, exitCode] of [
+    ['empty', 6],
+    ['nowhere', 5],
+  ] as const) {
+    const refused = await runClass(Verify, [pathOf(store), pathOf('target'), '--report', report], 'verify');
+    expect(refused.exitCode).toBe(exitCode);
+    expect(readFileSync(report, 'utf8')).toBe('of an earlier run\n');
+  }
+  expect((await run('--report', report)).exitCode).toBe(0);
+  expect(readFileSync(report, 'utf8')).toBe('');
+});
 
 describe('equal stores', () => {
   test('are verified in the first line, and end with 0', async () => {
