@@ -1,4 +1,5 @@
 import { DriverError } from '../errors.ts';
+import { accountRule, isAccountHost, isAccountName } from './account.ts';
 
 export interface AzureCredentialOptions {
   container: string;
@@ -117,8 +118,12 @@ function serviceUrlOf(
   if (options.serviceUrl === undefined && (accountName === undefined || accountName === '')) {
     throw unusable(`No storage account is named for ${location}: give its name, or the service's URL.`);
   }
-  if (options.serviceUrl === undefined && !/^[a-z0-9][a-z0-9-]*$/u.test(accountName ?? '')) {
-    throw unusable(`The storage account named for ${location} is no account name: ${accountName}.`);
+  const isName = options.serviceUrl === undefined ? isAccountHost : isAccountName;
+  if (accountName !== undefined && accountName !== '' && !isName(accountName)) {
+    // It is not shown: whoever swaps name and key has the key there.
+    throw unusable(
+      `What names the storage account for ${location} is no account name (${accountRule}): correct ?account=, AZURE_STORAGE_ACCOUNT or AccountName, and see whether name and key are swapped.`,
+    );
   }
   const text = options.serviceUrl ?? `${protocol}://${accountName}.blob.${realm}`;
   if (!URL.canParse(text) || !/^https?:/u.test(text)) {

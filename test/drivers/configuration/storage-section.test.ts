@@ -431,6 +431,8 @@ describe('secrets of a file', () => {
     `${secretkey}: {}`,
     `s3: ${secretkey}`,
     `s3: {}\n${secretkey}: {}`,
+    `azure: {accountname: "${azureKey}", accountkey: abc, container: registry}`,
+    `azure: {container: registry, connectionstring: "AccountName=${azureKey};AccountKey=abc"}`,
     `azure: {accountname: abc, container: "${azureKey}"}`,
     `azure: {accountname: abc, container: registry, credentials: "${azureKey}"}`,
     `azure: {accountname: abc, container: registry, credentials: {type: "${azureKey}"}}`,
