@@ -1,3 +1,4 @@
+import { accountRule, isAccountName } from './azure/account.ts';
 import { LocationError } from './location-error.ts';
 import { nearestName } from './nearest-name.ts';
 import { azureRoot } from './root.ts';
@@ -53,7 +54,7 @@ const s3Parameters = {
 /** What may follow `?` in an `azure://` location. The names are those of the registry's `storage.azure` section. */
 const azureParameters = {
   rootdirectory: String,
-  account: parseText,
+  account: parseAccount,
   serviceurl: parseServiceUrl,
   realm: matching(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, 'must be a domain such as core.windows.net'),
   trimlegacyrootprefix: parseBoolean,
@@ -233,6 +234,14 @@ function matching(pattern: RegExp, complaint: string): Parse<string> {
 function parseText(text: string): string {
   if (text === '') {
     throw new BadValue('is empty: give a value or leave it out');
+  }
+  return text;
+}
+
+/** A location is shown, so that nothing may stand in it that could be a key. */
+function parseAccount(text: string): string {
+  if (!isAccountName(text)) {
+    throw new BadValue(`is no account name: ${accountRule}; see whether name and key are swapped`);
   }
   return text;
 }

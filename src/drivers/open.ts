@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { AzureOptions } from './azure.ts';
+import { accountOfConnectionString } from './azure/connection-string.ts';
 import type { Environment } from './configuration/environment.ts';
 import type {
   AzureCredentials,
@@ -195,17 +196,20 @@ interface EnvironmentCredentials {
 /**
  * The environment holds the credentials of one account. Those of another account are not sent to this one:
  * source and target may be two accounts, one of them reached by an identity. Nor is a connection string used
- * where the location itself says where the service is, as a connection string says so, too.
+ * where the location itself says where the service is, as a connection string says so, too, or where it names an account
+ * and the connection string another, or none that can be told.
  */
 function environmentCredentials(
   { account, realm, serviceurl }: AzureLocation,
   env: Environment,
 ): EnvironmentCredentials {
   const connectionString = variable(env, 'AZURE_STORAGE_CONNECTION_STRING');
-  const connectionAccount = /(?:^|;)\s*AccountName=([^;]+)/i.exec(connectionString ?? '')?.[1];
   const saysWhere = serviceurl !== undefined || realm !== undefined;
-  if (connectionString !== undefined && !saysWhere && isSame(account, connectionAccount)) {
-    return { connectionString, accountName: account ?? connectionAccount };
+  if (connectionString !== undefined && !saysWhere) {
+    const connectionAccount = accountOfConnectionString(connectionString);
+    if (account === undefined || account === connectionAccount) {
+      return { connectionString, accountName: connectionAccount };
+    }
   }
   const environmentAccount = variable(env, 'AZURE_STORAGE_ACCOUNT');
   const accountName = account ?? environmentAccount;

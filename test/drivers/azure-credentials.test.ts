@@ -111,6 +111,17 @@ describe('the choice of Azure credentials', () => {
     expect(message).not.toContain('user:pw');
   });
 
+  const swapped = Buffer.alloc(64, 'a key').toString('base64');
+  it.each<[string, Partial<AzureCredentialOptions>]>([
+    ['of the environment', { accountName: swapped, accountKey: 'myaccount' }],
+    ['at an address', { accountName: swapped, accountKey: key, serviceUrl: 'http://127.0.0.1:1/x' }],
+    ['in a connection string', { connectionString: `AccountName=${swapped};AccountKey=${key}` }],
+  ])('does not show a key that stands where the account belongs: %s', (_, options) => {
+    const message = refusal(options);
+    expect(message).toContain('no account name');
+    expect(message).not.toContain(swapped);
+  });
+
   it('opens with a client secret without asking anybody for a token yet', async () => {
     const driver = await openAzure({
       container: 'container',

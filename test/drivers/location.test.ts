@@ -132,6 +132,7 @@ describe('parseLocation', () => {
     ['s3://bucket?chunksize=2684354561', /chunksize/],
     ['s3://bucket?chunksize=10M', /chunksize/],
     ['azure://registry?chunksize=4194304001', /chunksize/],
+    ['azure://registry?account=', /account of the location is no account name/],
     ['s3://bucket?maxrequestspersecond=-1', /maxrequestspersecond/],
     ['s3://bucket?endpoint=ftp://x', /endpoint of the location must be a web address/],
     ['s3://bucket?storageclass=GLACIER', /cannot serve/],

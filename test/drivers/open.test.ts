@@ -82,6 +82,11 @@ test('an S3 location says everything that the driver asks', () => {
 
 describe('Azure credentials from the environment', () => {
   const connectionString = 'DefaultEndpointsProtocol=https;AccountName=one;AccountKey=aGVsbG8=';
+  const sasString = (endpoint: string): string =>
+    `BlobEndpoint=${endpoint};QueueEndpoint=https://x.example/;SharedAccessSignature=sv=1&sig=a`;
+  const atOne = sasString('https://one.blob.core.windows.net/');
+  const atEmulator = sasString('http://127.0.0.1:10000/one');
+  const atOwnDomain = sasString('https://storage.example.com');
   const one = { AZURE_STORAGE_ACCOUNT: 'one', AZURE_STORAGE_KEY: 'a2V5' };
 
   test.each<[string, Record<string, string>, object]>([
@@ -108,6 +113,28 @@ describe('Azure credentials from the environment', () => {
       'azure://registry?account=two',
       { AZURE_STORAGE_CONNECTION_STRING: connectionString },
       { accountName: 'two' },
+    ],
+    // Whose SAS it is stands in the address alone.
+    ...[atOne, atEmulator, `AccountName=two;${atOne}`].flatMap(
+      (connectionString): [string, Record<string, string>, object][] => {
+        const env = { AZURE_STORAGE_CONNECTION_STRING: connectionString };
+        return [
+          ['azure://registry', env, { connectionString, accountName: 'one' }],
+          ['azure://registry?account=one', env, { connectionString, accountName: 'one' }],
+          ['azure://registry?account=two', env, { accountName: 'two' }],
+        ];
+      },
+    ),
+    ['azure://registry', { AZURE_STORAGE_CONNECTION_STRING: atOwnDomain }, { connectionString: atOwnDomain }],
+    [
+      'azure://registry?account=two',
+      { AZURE_STORAGE_CONNECTION_STRING: atOwnDomain },
+      { accountName: 'two' },
+    ],
+    [
+      'azure://registry?account=two',
+      { AZURE_STORAGE_CONNECTION_STRING: `AccountName=two;${atOwnDomain}` },
+      { connectionString: `AccountName=two;${atOwnDomain}`, accountName: 'two' },
     ],
     [
       'azure://registry?serviceurl=http://127.0.0.1:10000/one',

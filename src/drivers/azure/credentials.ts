@@ -1,4 +1,6 @@
 import { DriverError } from '../errors.ts';
+import { accountRule, isAccountHost, isAccountName } from './account.ts';
+import { accountNameIn, parseConnectionString } from './connection-string.ts';
 
 export interface AzureCredentialOptions {
   container: string;
@@ -32,13 +34,6 @@ export interface AzureAccess {
     | { kind: 'identity'; identity: AzureIdentity };
 }
 
-/** Account and key that every Azurite has by default; they are public (Azurite's README). */
-const developmentAccount = {
-  AccountName: 'devstoreaccount1',
-  AccountKey: 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==',
-  BlobEndpoint: 'http://127.0.0.1:10000/devstoreaccount1',
-};
-
 /**
  * Chooses: connection string, account key, SAS, named identity, and else the default chain of `@azure/identity`
  * (environment, workload identity, managed identity, Azure CLI).
@@ -67,9 +62,7 @@ export function chooseAccess(options: AzureCredentialOptions): AzureAccess {
 
 function fromConnectionString(connectionString: string, options: AzureCredentialOptions): AzureAccess {
   const { location } = options;
-  const given = parseConnectionString(connectionString);
-  const parts: Record<string, string | undefined> =
-    given['UseDevelopmentStorage'] === 'true' ? { ...developmentAccount, ...given } : given;
+  const parts = parseConnectionString(connectionString);
   const accountName = parts['AccountName'] ?? options.accountName;
   const protocol = parts['DefaultEndpointsProtocol'] ?? 'https';
   const realm = parts['EndpointSuffix'] ?? options.realm;
@@ -96,19 +89,6 @@ function fromConnectionString(connectionString: string, options: AzureCredential
   );
 }
 
-function parseConnectionString(connectionString: string): Record<string, string | undefined> {
-  const pairs = connectionString
-    .split(';')
-    .map((pair) => pair.trim())
-    .filter((pair) => pair !== '')
-    // Only the first `=` separates: keys and signatures hold more of them.
-    .map((pair): [string, string] => {
-      const equals = pair.indexOf('=');
-      return equals === -1 ? [pair, ''] : [pair.slice(0, equals), pair.slice(equals + 1)];
-    });
-  return Object.fromEntries(pairs);
-}
-
 function serviceUrlOf(
   options: Pick<AzureCredentialOptions, 'location' | 'accountName' | 'realm' | 'serviceUrl'>,
   protocol = 'https',
@@ -117,8 +97,12 @@ function serviceUrlOf(
   if (options.serviceUrl === undefined && (accountName === undefined || accountName === '')) {
     throw unusable(`No storage account is named for ${location}: give its name, or the service's URL.`);
   }
-  if (options.serviceUrl === undefined && !/^[a-z0-9][a-z0-9-]*$/u.test(accountName ?? '')) {
-    throw unusable(`The storage account named for ${location} is no account name: ${accountName}.`);
+  const isName = options.serviceUrl === undefined ? isAccountHost : isAccountName;
+  if (accountName !== undefined && accountName !== '' && !isName(accountName)) {
+    // It is not shown: whoever swaps name and key has the key there.
+    throw unusable(
+      `What names the storage account for ${location} is no account name (${accountRule}): correct ?account=, AZURE_STORAGE_ACCOUNT or AccountName, and see whether name and key are swapped.`,
+    );
   }
   const text = options.serviceUrl ?? `${protocol}://${accountName}.blob.${realm}`;
   if (!URL.canParse(text) || !/^https?:/u.test(text)) {
@@ -131,14 +115,6 @@ function serviceUrlOf(
     );
   }
   return `${url.origin}${url.pathname}`.replace(/\/+$/u, '');
-}
-
-/** `https://ACCOUNT.blob.…`, or `http://127.0.0.1:10000/ACCOUNT` as Azurite has it. */
-function accountNameIn(serviceUrl: string): string {
-  const { hostname, pathname } = new URL(serviceUrl);
-  const [, fromPath = ''] = pathname.split('/', 2);
-  const [fromHost = ''] = hostname.split('.', 1);
-  return fromPath === '' ? fromHost : fromPath;
 }
 
 function provenKey(accountKey: string, location: string): string {

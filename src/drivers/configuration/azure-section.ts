@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { accountOfConnectionString } from '../azure/connection-string.ts';
 import { containerRule, isContainerName } from '../location.ts';
 import { checkAzureParameters } from '../location-parameters.ts';
 import { trimSlashes } from '../root.ts';
+import type { Secret } from './secret.ts';
 import { complainAt } from './storage-file.ts';
 import type { AzureCredentials, ConfiguredStore } from './store.ts';
 import {
@@ -87,7 +89,10 @@ export function azureStore(section: DriverSection): ConfiguredStore {
   if (!isContainerName(container)) {
     throw complainAt(where, [name, 'container'], `cannot be a container: ${containerRule}`);
   }
-  const account = values.accountname ?? accountIn(values);
+  const credentials = credentialsOf(section, values);
+  // A connection string is followed where it leads, whatever account the file names beside it.
+  const account =
+    accountIn(credentials?.connectionString) ?? values.accountname ?? accountIn(values.connectionstring);
   if ((account ?? '') === '' && (values.serviceurl ?? '') === '') {
     throw missing(section, 'accountname', 'the registry does not start without one, either');
   }
@@ -110,7 +115,7 @@ export function azureStore(section: DriverSection): ConfiguredStore {
   }
   return {
     location: { driver: 'azure', container, rootdirectory: trimSlashes(rootdirectory), ...parameters },
-    credentials: credentialsOf(section, values),
+    credentials,
   };
 }
 
@@ -144,6 +149,6 @@ function credentialsOf(section: DriverSection, values: Values): AzureCredentials
   }
 }
 
-function accountIn({ connectionstring }: Values): string | undefined {
-  return /(?:^|;)\s*AccountName=([^;]+)/i.exec(connectionstring?.reveal() ?? '')?.[1];
+function accountIn(connectionString: Secret | undefined): string | undefined {
+  return connectionString && accountOfConnectionString(connectionString.reveal());
 }

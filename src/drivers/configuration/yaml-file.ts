@@ -5,6 +5,7 @@ import {
   isScalar,
   LineCounter,
   type Node,
+  type Pair,
   parseAllDocuments,
   type Tags,
 } from 'yaml';
@@ -34,7 +35,7 @@ export function parseYamlFile(text: string, path: string): StorageFile {
     );
   }
   const content = document.contents;
-  const node: unknown = isMap(content) ? content.get('storage', true) : undefined;
+  const node: unknown = pairOf(content, 'storage')?.value;
   return {
     storage: isNode(node) ? plainValue(node, document, path) : undefined,
     where: (names) => {
@@ -97,7 +98,7 @@ function offsetOf(root: unknown, names: readonly string[]): number | undefined {
   let node = root;
   let offset: number | undefined;
   for (const name of names) {
-    const pair = isMap(node) ? node.items.find(({ key }) => isScalar(key) && key.value === name) : undefined;
+    const pair = pairOf(node, name);
     if (pair === undefined) {
       break;
     }
@@ -105,4 +106,9 @@ function offsetOf(root: unknown, names: readonly string[]): number | undefined {
     node = pair.value;
   }
   return offset;
+}
+
+/** The one that counts, which is the last of its name, as docker-registry 2.8.2 was seen to take it. */
+function pairOf(node: unknown, name: string): Pair | undefined {
+  return isMap(node) ? node.items.findLast(({ key }) => isScalar(key) && key.value === name) : undefined;
 }

@@ -254,10 +254,13 @@ async function resolveAddress(
       ...(endpoint === undefined ? {} : { Endpoint: endpoint }),
     });
   } catch (error) {
+    // An endpoint that does not come from a location was not checked: it may hold a password, and so may the cause.
+    const isSecret = options.endpoint === undefined && endpoint !== undefined;
+    const at = endpoint === undefined ? '' : ` at ${isSecret ? endpointSource() : endpoint}`;
     throw new DriverError(
       'STORE_NOT_FOUND',
-      `s3://${bucket} cannot be addressed in region ${region}${endpoint === undefined ? '' : ` at ${endpoint}`}; check the bucket's name, the region and the endpoint.`,
-      { ...details, cause: error },
+      `s3://${bucket} cannot be addressed in region ${region}${at}; check the bucket's name, the region and the endpoint.`,
+      { ...details, ...(isSecret ? {} : { cause: error }) },
     );
   }
   const scheme = firstAuthScheme(resolved.properties);
@@ -279,6 +282,14 @@ async function resolveAddress(
     signingRegion: scheme?.signingRegion ?? region,
     service: serviceOf(url, region),
   };
+}
+
+/** Where the SDK found an endpoint that no location gives, in its own order. */
+function endpointSource(): string {
+  const variable = ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'].find((name) => process.env[name]);
+  return variable === undefined
+    ? 'the endpoint_url of the AWS profile'
+    : `what the environment variable ${variable} says`;
 }
 
 interface AuthScheme {

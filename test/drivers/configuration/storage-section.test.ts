@@ -294,6 +294,17 @@ describe('an Azure section', () => {
     expect(read(`azure: {${minimal}}`).credentials).toBeUndefined();
   });
 
+  test.each([
+    ['BlobEndpoint=https://one.blob.core.windows.net;SharedAccessSignature=sig=a'],
+    ['BlobEndpoint=http://127.0.0.1:10000/one;SharedAccessSignature=sig=a'],
+    ['AccountName=one;AccountKey=aGVsbG8='],
+  ])('names the account to which the connection string leads: %s', (connectionString) => {
+    const { location } = read(
+      `azure: {accountname: two, container: registry, connectionstring: "${connectionString}"}`,
+    );
+    expect(location).toMatchObject({ account: 'one' });
+  });
+
   test('finds the account in the connection string', () => {
     const { location } = read(
       'azure: {container: registry, connectionstring: "DefaultEndpointsProtocol=https;AccountName=one;AccountKey=aGVsbG8="}',
@@ -431,6 +442,8 @@ describe('secrets of a file', () => {
     `${secretkey}: {}`,
     `s3: ${secretkey}`,
     `s3: {}\n${secretkey}: {}`,
+    `azure: {accountname: "${azureKey}", accountkey: abc, container: registry}`,
+    `azure: {container: registry, connectionstring: "AccountName=${azureKey};AccountKey=abc"}`,
     `azure: {accountname: abc, container: "${azureKey}"}`,
     `azure: {accountname: abc, container: registry, credentials: "${azureKey}"}`,
     `azure: {accountname: abc, container: registry, credentials: {type: "${azureKey}"}}`,

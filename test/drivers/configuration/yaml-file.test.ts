@@ -51,6 +51,16 @@ describe('a YAML configuration', () => {
     expect(storageOf('storage: {a: 1, a: 2}\n---\nstorage: {b: 1}\n')).toEqual({ a: 2 });
   });
 
+  test('of a repeated storage section the last counts, and is the one whose lines are named', () => {
+    const first = 'storage:\n  filesystem:\n    rootdirectory: /first\n';
+    const file = parseYamlFile(`${first}storage:\n  s3: {bucket: a}\n  s3:\n    bucket: b\n`, 'config.yml');
+    expect(file.storage).toEqual({ s3: { bucket: 'b' } });
+    expect(file.where([])).toBe('config.yml:4');
+    expect(file.where(['s3', 'bucket'])).toBe('config.yml:7');
+    // docker-registry 2.8.2: "no storage configuration provided".
+    expect(storageOf(`${first}storage:\n`)).toBeNull();
+  });
+
   test('that grows without end through aliases is refused', () => {
     const levels = Array.from(
       { length: 12 },
