@@ -150,6 +150,38 @@ describe('what a PUT says', () => {
   });
 });
 
+describe('a PUT that is answered with success', () => {
+  const html = { 'content-type': 'text/html' };
+  const bodies: [string, Uint8Array | ReturnType<typeof streamOf>][] = [
+    ['bytes', randomBytes(71)],
+    ['a small stream', streamOf(randomBytes(200_000))],
+    ['a long stream', streamOf(randomBytes(2 * MIB))],
+  ];
+  const pages: [string, Reply][] = [
+    ['a page that asks to sign in', { headers: html, body: '<html>session expired</html>', isForeign: true }],
+    ['nothing', { isForeign: true }],
+    ['an empty ETag', { headers: { etag: '' } }],
+    ['an error document', { ...errorReply(200, 'InternalError'), status: 200 }],
+  ];
+
+  it.each(bodies.flatMap(([name, body]) => pages.map(([said, reply]) => [name, said, body, reply] as const)))(
+    'has written %s only with an ETag, and not with %s',
+    async (_, __, body, reply) => {
+      server.answerWith(() => reply);
+      const driver = await server.open();
+      const failure = await failureOf(driver.write('key', body));
+      expect(failure).toMatchObject({ code: 'UNAVAILABLE', retryable: true, key: 'key' });
+      expect(failure.message).toContain(server.endpoint);
+    },
+  );
+
+  it('and with an error document is that error', async () => {
+    server.answerWith(() => ({ ...errorReply(200, 'AccessDenied'), status: 200 }));
+    const driver = await server.open();
+    expect((await failureOf(driver.write('key', randomBytes(3)))).code).toBe('PERMISSION_DENIED');
+  });
+});
+
 describe('the wire', () => {
   it('carries every byte of a key that is not unreserved as %XX, and normalises nothing', async () => {
     server.answerWith(() => ({}));
@@ -456,9 +488,14 @@ describe('a multipart upload', () => {
   });
 
   it('that is answered without the ETag of a part is not completed', async () => {
-    server.answerWith(multipartStore(({ path }) => (path.includes('partNumber=') ? {} : undefined)));
+    server.answerWith(
+      multipartStore(({ path }) => (path.includes('partNumber=') ? { isForeign: true } : undefined)),
+    );
     const driver = await openSmall();
-    expect((await failureOf(driver.write('key', streamOf(content)))).code).toBe('UNEXPECTED');
+    expect(await failureOf(driver.write('key', streamOf(content)))).toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+    });
     expect(abortsSeen()).toHaveLength(1);
   });
 

@@ -35,6 +35,11 @@ export function parseRefusal(status: number, headers: Headers, body: string): Re
   };
 }
 
+/** Whether a document is an error, whatever the status that it came with. */
+export function isErrorDocument(xml: string): boolean {
+  return /^\s*(?:<\?xml[^>]*\?>)?\s*<Error[\s>]/.test(xml);
+}
+
 /** The error for a refusal: its code for programs, and a sentence that names the way out for people. */
 export function refusalError(place: S3Place, refusal: Refusal, details: DriverErrorDetails): DriverError {
   const rule = ruleFor(refusal, details.operation);
