@@ -262,6 +262,95 @@ describe('refusals', () => {
   });
 });
 
+describe('a 404 that is not the word of a store', () => {
+  const DEFAULT_BACKEND: Reply = {
+    status: 404,
+    headers: { 'content-type': 'text/plain' },
+    body: 'default backend - 404',
+    isForeign: true,
+  };
+  const unknown = { code: 'UNAVAILABLE', retryable: true };
+
+  it('is no absence, whatever is asked', async () => {
+    server.answerWith(() => DEFAULT_BACKEND);
+    const driver = await server.open({ copyMaxBytes: MIB });
+    const copy = (sizeBytes: number) =>
+      driver.copyFrom?.({ identity: driver.identity, key: 'from', sizeBytes, etag: 'e' }, 'to');
+    const asked: [string, () => Promise<unknown> | undefined][] = [
+      ['stat', () => driver.stat('key')],
+      ['read', () => readAll(driver, 'key')],
+      ['readSmall', () => driver.readSmall('key', 100)],
+      ['list', () => listAll(driver)],
+      ['listFolder', () => driver.listFolder('')],
+      ['write', () => driver.write('key', randomBytes(3))],
+      ['delete', () => driver.delete(['key'])],
+      ['abortUpload', () => driver.abortUpload?.({ key: 'key', uploadId: 'U', startedAtMs: 0 })],
+      ['copyFrom', () => copy(5)],
+      ['copyFrom in parts', () => copy(6 * MIB)],
+    ];
+    const failures = await Promise.all(asked.map(([, ask]) => failureOf(ask())));
+    expect(failures.map(({ code, retryable }, index) => [asked[index]?.[0], code, retryable])).toEqual(
+      asked.map(([name]) => [name, 'UNAVAILABLE', true]),
+    );
+    // Keys that are deleted one by one are named one by one.
+    expect(await driver.delete(['bell\u0007'])).toMatchObject([{ key: 'bell\u0007', error: unknown }]);
+  });
+
+  it('is none of the source either, where a copy in parts looks at it once more', async () => {
+    server.answerWith(multipartStore(({ method }) => (method === 'HEAD' ? DEFAULT_BACKEND : undefined)));
+    const driver = await server.open({ copyMaxBytes: MIB });
+    const source = { identity: driver.identity, key: 'from', sizeBytes: 6 * MIB, etag: 'e' };
+    expect(await failureOf(driver.copyFrom?.(source, 'to'))).toMatchObject(unknown);
+  });
+
+  it('is no absence with an empty body, even where a GET is answered by the store', async () => {
+    server.answerWith(() => ({ status: 404 }));
+    const driver = await server.open();
+    expect(await failureOf(driver.readSmall('key', 100))).toMatchObject(unknown);
+  });
+
+  const toHead = (listing: Reply) => {
+    server.answerWith(({ method }) => (method === 'HEAD' ? DEFAULT_BACKEND : listing));
+    return server.open({ root: 'r/' });
+  };
+
+  it('is looked into by a listing of that one key', async () => {
+    const driver = await toHead({ body: listPage(['r/key-and-more']) });
+    expect(await driver.stat('key')).toBeUndefined();
+    const query = new URL(server.requests[1]?.path ?? '', 'http://x').searchParams;
+    expect([query.get('prefix'), query.get('max-keys')]).toEqual(['r/key', '1']);
+    expect(server.requests).toHaveLength(2);
+  });
+
+  it.each<[string, Reply, object]>([
+    ['has the key', { body: listPage(['r/key']) }, unknown],
+    ['is none', { body: '<html>Sign in</html>' }, { code: 'BAD_LISTING' }],
+    ['is refused', errorReply(403, 'AccessDenied'), { code: 'PERMISSION_DENIED' }],
+    ['has no bucket', errorReply(404, 'NoSuchBucket'), { code: 'STORE_NOT_FOUND' }],
+  ])('is believed by no stat where that listing %s', async (_, listing, expected) => {
+    const driver = await toHead(listing);
+    expect(await failureOf(driver.stat('key'))).toMatchObject(expected);
+  });
+
+  it.each(['x-amz-request-id', 'x-amz-id-2'])('is believed at once with %s', async (name) => {
+    server.answerWith(({ method }) =>
+      method === 'HEAD'
+        ? { status: 404, headers: { [name]: 'tx1' }, isForeign: true }
+        : { body: listPage([]) },
+    );
+    const driver = await server.open();
+    await listAll(driver);
+    expect(await driver.stat('key')).toBeUndefined();
+    expect(server.requests).toHaveLength(2);
+  });
+
+  it('leaves it open whether versions are kept', async () => {
+    server.answerWith(() => DEFAULT_BACKEND);
+    const driver = await server.open();
+    expect(await driver.describe?.()).toEqual({});
+  });
+});
+
 describe('connections', () => {
   it('that nobody accepts are told by the endpoint', async () => {
     const gone = await startLocalServer();

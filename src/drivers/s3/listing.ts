@@ -121,7 +121,8 @@ async function fetchPage(
   }
 }
 
-function readPage(store: S3Store, body: Uint8Array, details: DriverErrorDetails): ListingPage {
+/** @throws DriverError for a page that cannot be trusted, or is an error. */
+export function readPage(store: S3Store, body: Uint8Array, details: DriverErrorDetails): ListingPage {
   if (!isUtf8(body)) {
     throw badListing(store, 'sent a page of a listing that is not UTF-8', details);
   }
