@@ -505,6 +505,37 @@ describe('a multipart upload', () => {
     expect(abortsSeen()).toHaveLength(1);
   });
 
+  it.each([
+    ['without a name', '<InitiateMultipartUploadResult></InitiateMultipartUploadResult>'],
+    [
+      'with an empty name',
+      '<InitiateMultipartUploadResult><UploadId></UploadId></InitiateMultipartUploadResult>',
+    ],
+    ['by a web page', '<html><body>Sign in</body></html>'],
+  ])('that is begun %s is none, and nothing more is sent', async (_, body) => {
+    const begins = ({ method, path }: SeenRequest) => method === 'POST' && path.includes('uploads');
+    server.answerWith(multipartStore((request) => (begins(request) ? { body } : undefined)));
+    const driver = await openSmall({ copyMaxBytes: MIB });
+    const source = { identity: driver.identity, key: 'from', sizeBytes: 6 * MIB, etag: 'e' };
+    for (const call of [driver.write('key', streamOf(content)), driver.copyFrom?.(source, 'to')]) {
+      expect(await failureOf(call)).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    }
+    expect(server.requests.map(({ path }) => path.replace(/\?.*$/, ''))).toEqual([
+      '/bucket/key',
+      '/bucket/to',
+    ]);
+  });
+
+  it('whose completion is granted by a web page fails and is aborted', async () => {
+    const completes = ({ method, path }: SeenRequest) => method === 'POST' && path.includes('uploadId=U1');
+    const page = '<html><body>Sign in</body></html>';
+    server.answerWith(multipartStore((request) => (completes(request) ? { body: page } : undefined)));
+    const driver = await openSmall();
+    const failure = await failureOf(driver.write('key', streamOf(content)));
+    expect(failure).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    expect(abortsSeen()).toHaveLength(1);
+  });
+
   it('is not completed with another digest, but aborted', async () => {
     server.answerWith(multipartStore());
     const driver = await openSmall();
@@ -606,6 +637,19 @@ describe('a server-side copy', () => {
     const driver = await server.open();
     const source = { identity: driver.identity, key: 'from', sizeBytes: 5, etag: 'e' };
     expect((await failureOf(driver.copyFrom?.(source, 'to'))).code).toBe('PERMISSION_DENIED');
+  });
+
+  it.each([6, 5 * MIB + 1])('of %i bytes that is granted by a web page fails', async (sizeBytes) => {
+    const page = { body: '<html><body>Sign in</body></html>' };
+    server.answerWith(
+      multipartStore(({ headers }) => (headers['x-amz-copy-source'] === undefined ? undefined : page)),
+    );
+    const driver = await server.open({ copyMaxBytes: 5 * MIB });
+    const source = { identity: driver.identity, key: 'from', sizeBytes, etag: 'e' };
+    expect(await failureOf(driver.copyFrom?.(source, 'to'))).toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+    });
   });
 
   it('names its source byte for byte, and the version that it wants', async () => {

@@ -1,5 +1,6 @@
 import type { CompletedPart } from '@aws-sdk/client-s3';
 import type { DriverErrorDetails } from '../errors.ts';
+import { unconfirmedError } from './granted.ts';
 import { objectParameters } from './object-settings.ts';
 import { abortPendingUpload } from './pending-uploads.ts';
 import { callSdk, leftoverError, type S3Store } from './store.ts';
@@ -28,6 +29,9 @@ export async function inMultipartUpload(
   const place = { Bucket: store.options.bucket, Key: storedKey };
   const create = new sdk.CreateMultipartUploadCommand({ ...place, ...objectParameters(store.options) });
   const { UploadId: uploadId = '' } = await callSdk(store, details, signal, () => client.send(create));
+  if (uploadId === '') {
+    throw unconfirmedError(store.connection.place, 'naming the multipart upload that it began', details);
+  }
   try {
     const Parts = await makeParts(uploadId);
     const complete = new sdk.CompleteMultipartUploadCommand({
@@ -35,7 +39,10 @@ export async function inMultipartUpload(
       UploadId: uploadId,
       MultipartUpload: { Parts },
     });
-    await callSdk(store, details, signal, () => client.send(complete));
+    const { ETag = '' } = await callSdk(store, details, signal, () => client.send(complete));
+    if (ETag === '') {
+      throw unconfirmedError(store.connection.place, 'the ETag of what it completed', details);
+    }
   } catch (error) {
     await abortPendingUpload(store, { key, uploadId, startedAtMs: 0 }).catch((abortError: unknown) => {
       throw leftoverError(error, abortError, uploadId, details);
