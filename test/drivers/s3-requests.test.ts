@@ -702,6 +702,37 @@ describe('delete', () => {
     expect(failures).toMatchObject([{ key: 'kept&', error: { code: 'PERMISSION_DENIED' } }]);
   });
 
+  it.each([
+    ['a web page', '<html><body>Sign in</body></html>'],
+    ['nothing', ''],
+    ['an error', '<Error><Code>InternalError</Code></Error>'],
+    ['a list that breaks off', '<DeleteResult><Error><Key>other</Key><Code>AccessDenied</Code></Error><Err'],
+  ])('has deleted nothing where success comes with %s', async (_, body) => {
+    server.answerWith(() => ({ body }));
+    const driver = await server.open();
+    expect(await failureOf(driver.delete(['key', 'other']))).toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+    });
+  });
+
+  it.each([
+    '<?xml version="1.0" encoding="UTF-8"?>\n<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"/>',
+    '<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></DeleteResult>\n',
+  ])('has deleted all where none is named in %s', async (body) => {
+    server.answerWith(() => ({ body }));
+    const driver = await server.open();
+    expect(await driver.delete(['key'])).toEqual([]);
+  });
+
+  it('of a single key is not done where success comes with a web page', async () => {
+    server.answerWith(() => ({ body: '<html><body>Sign in</body></html>' }));
+    const driver = await server.open();
+    expect(await driver.delete(['bell\u0007'])).toMatchObject([
+      { error: { code: 'UNAVAILABLE', retryable: true } },
+    ]);
+  });
+
   it('goes key by key where XML cannot carry a key or the store has no batches', async () => {
     server.answerWith(({ method }) =>
       method === 'POST' ? errorReply(501, 'NotImplemented') : { status: 204 },

@@ -2,7 +2,7 @@ import { isDriverError } from '../errors.ts';
 import { compareKeys } from '../keys.ts';
 import type { DeleteDialect, ListDialect, ProbeOptions } from '../probe.ts';
 import { elementText } from '../xml.ts';
-import { DELETE_BATCH_SIZE, sendContentMd5 } from './deleting.ts';
+import { DELETE_BATCH_SIZE, requireDeleteResult, sendContentMd5 } from './deleting.ts';
 import { toStoredKey } from './keys.ts';
 import { ListingPageError, scanListingPage, type ListingPage } from './listing-page.ts';
 import { statObject } from './reading.ts';
@@ -122,6 +122,7 @@ async function deleteBatch(
   if (md5) {
     sendContentMd5(command);
   }
+  requireDeleteResult(command, store.connection.place, details);
   try {
     const { Deleted = [] } = await callSdk(store, details, signal, () =>
       client.send(command, abortable(signal)),
