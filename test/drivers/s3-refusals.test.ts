@@ -12,6 +12,7 @@ describe('refusalError', () => {
   it.each<[number, string, DriverErrorCode, boolean, string]>([
     [404, 'NoSuchBucket', 'STORE_NOT_FOUND', false, 'no bucket my-bucket at https://store.example'],
     [404, 'NoSuchKey', 'NOT_FOUND', false, 'a/key'],
+    [404, 'NoSuchUpload', 'UNAVAILABLE', true, 'multipart upload of a/key'],
     [412, 'PreconditionFailed', 'PRECONDITION_FAILED', false, 'a/key'],
     [403, 'AccessDenied', 'PERMISSION_DENIED', false, 's3:PutObject'],
     [403, 'InvalidAccessKeyId', 'UNAUTHENTICATED', false, 'access key'],

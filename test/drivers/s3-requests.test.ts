@@ -517,13 +517,37 @@ describe('a multipart upload', () => {
     server.answerWith(multipartStore((request) => (begins(request) ? { body } : undefined)));
     const driver = await openSmall({ copyMaxBytes: MIB });
     const source = { identity: driver.identity, key: 'from', sizeBytes: 6 * MIB, etag: 'e' };
-    for (const call of [driver.write('key', streamOf(content)), driver.copyFrom?.(source, 'to')]) {
-      expect(await failureOf(call)).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    for (const call of [
+      () => driver.write('key', streamOf(content)),
+      () => driver.copyFrom?.(source, 'to'),
+    ]) {
+      expect(await failureOf(call())).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
     }
     expect(server.requests.map(({ path }) => path.replace(/\?.*$/, ''))).toEqual([
       '/bucket/key',
       '/bucket/to',
     ]);
+  });
+
+  it('that somebody else aborted says nothing of an object', async () => {
+    const isPart = ({ path }: SeenRequest) => path.includes('partNumber=1');
+    server.answerWith(
+      multipartStore((request) =>
+        isPart(request) || request.method === 'DELETE' ? errorReply(404, 'NoSuchUpload') : undefined,
+      ),
+    );
+    const driver = await openSmall({ copyMaxBytes: MIB });
+    const source = { identity: driver.identity, key: 'from', sizeBytes: 6 * MIB, etag: 'e' };
+    for (const call of [
+      () => driver.write('key', streamOf(content)),
+      () => driver.copyFrom?.(source, 'to'),
+    ]) {
+      const failure = await failureOf(call());
+      expect(failure).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+      // The upload is gone, so nothing of it is left that could not be aborted.
+      expect(failure.message).not.toContain('could not be aborted');
+    }
+    await driver.abortUpload?.({ key: 'key', uploadId: 'U1', startedAtMs: 0 });
   });
 
   it('whose completion is granted by a web page fails and is aborted', async () => {

@@ -119,6 +119,8 @@ interface Rule {
   say(situation: Situation): string;
 }
 
+export const NO_SUCH_UPLOAD = 'NoSuchUpload';
+
 /** No code of any store: a 404 without one is the word of a load balancer or a proxy, and no absence. */
 const NOBODYS_404 = '404 without a code';
 
@@ -131,9 +133,16 @@ const rules: readonly Rule[] = [
       `There is no bucket ${place.bucket} at ${place.endpoint}; check its name, the region and the endpoint.`,
   },
   {
-    codes: ['NoSuchKey', 'NoSuchUpload', 'NoSuchVersion', 'NotFound'],
+    codes: ['NoSuchKey', 'NoSuchVersion', 'NotFound'],
     becomes: 'NOT_FOUND',
     say: ({ subject }) => `There is no ${subject}.`,
+  },
+  {
+    // Says nothing of any object: neither of the one that is written nor of the one that is copied.
+    codes: [NO_SUCH_UPLOAD],
+    becomes: 'UNAVAILABLE',
+    say: ({ subject }) =>
+      `The multipart upload of ${subject} is no longer at the store, as another program or a lifecycle rule ended it; run again.`,
   },
   {
     codes: ['PreconditionFailed', 'ConditionalRequestConflict', 'OperationAborted'],
