@@ -550,6 +550,49 @@ describe('a multipart upload', () => {
     await driver.abortUpload?.({ key: 'key', uploadId: 'U1', startedAtMs: 0 });
   });
 
+  describe('whose completion was answered into nothing and is asked for again', () => {
+    const answerToHead = (head: Reply) => {
+      let completions = 0;
+      const completes = ({ method, path }: SeenRequest) => method === 'POST' && path.includes('uploadId=U1');
+      server.answerWith(
+        multipartStore((request) => {
+          if (request.method === 'HEAD') {
+            return head;
+          }
+          if (request.method === 'DELETE') {
+            return errorReply(404, 'NoSuchUpload');
+          }
+          completions += completes(request) ? 1 : 0;
+          const first = { body: '<Comp', thenReset: true };
+          return completes(request)
+            ? completions === 1
+              ? first
+              : errorReply(404, 'NoSuchUpload')
+            : undefined;
+        }),
+      );
+      return openSmall();
+    };
+    const sizeBytes = String(content.byteLength);
+
+    it('is done where the object is there, of the same size and number of parts', async () => {
+      const driver = await answerToHead({ headers: { 'content-length': sizeBytes, etag: '"0a-3"' } });
+      await driver.write('key', streamOf(content));
+      expect(abortsSeen()).toEqual([]);
+    });
+
+    it.each<[string, Reply]>([
+      ['is absent', { status: 404 }],
+      ['has another size', { headers: { 'content-length': '1', etag: '"0a-3"' } }],
+      ['has other parts', { headers: { 'content-length': sizeBytes, etag: '"0a-13"' } }],
+      ['was put whole', { headers: { 'content-length': sizeBytes, etag: '"0a"' } }],
+    ])('has to be made again where the object %s', async (_, head) => {
+      const driver = await answerToHead(head);
+      const failure = await failureOf(driver.write('key', streamOf(content)));
+      expect(failure).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    });
+  });
+
   it('whose completion is granted by a web page fails and is aborted', async () => {
     const completes = ({ method, path }: SeenRequest) => method === 'POST' && path.includes('uploadId=U1');
     const page = '<html><body>Sign in</body></html>';

@@ -25,7 +25,8 @@ export async function copyObject(
     CopySourceIfMatch: `"${source.etag}"`,
   };
   if (source.sizeBytes > store.limits.copyMaxBytes) {
-    await copyInParts(store, source, condition, { storedKey, key, details, signal });
+    const { sizeBytes } = source;
+    await copyInParts(store, source, condition, { storedKey, key, sizeBytes, details, signal });
     return;
   }
   const { sdk, client } = await store.connection.loadSdk();

@@ -25,8 +25,9 @@ export async function uploadInParts(
   { expectedDigest, signal }: WriteOptions,
   details: DriverErrorDetails,
 ): Promise<void> {
-  const partBytes = fittingPartBytes(bodySizeBytes(body), store.limits.partSizeBytes);
-  const destination = { storedKey, key: details.key ?? '', details, signal };
+  const sizeBytes = bodySizeBytes(body);
+  const partBytes = fittingPartBytes(sizeBytes, store.limits.partSizeBytes);
+  const destination = { storedKey, key: details.key ?? '', sizeBytes, details, signal };
   await inMultipartUpload(store, destination, async (uploadId) => {
     const completed: CompletedPart[] = [];
     await sendParts(
