@@ -44,9 +44,10 @@ export async function inMultipartUpload(
       MultipartUpload: { Parts },
     });
     try {
-      const { ETag = '' } = await callSdk(store, details, signal, () => client.send(complete));
-      if (ETag === '') {
-        throw unconfirmedError(store.connection.place, 'the ETag of what it completed', details);
+      const { Key, ETag } = await callSdk(store, details, signal, () => client.send(complete));
+      // Ceph RGW 16.2 names the key only.
+      if (!Key && !ETag) {
+        throw unconfirmedError(store.connection.place, 'naming the object that it completed', details);
       }
     } catch (error) {
       if (!(await isCompleted(store, destination, Parts.length, error))) {
