@@ -22,6 +22,8 @@ export interface Reply {
   thenReset?: boolean;
   /** Never answers. */
   silent?: boolean;
+  /** Without the headers that every S3 sends: as what stands between answers. */
+  isForeign?: boolean;
 }
 
 export interface LocalServer {
@@ -57,7 +59,7 @@ export async function startLocalServer(): Promise<LocalServer> {
     };
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('error', () => seen(false));
-    request.on('end', () => send(answer(seen(true)), response));
+    request.on('end', () => send(request, answer(seen(true)), response));
   });
   server.listen(0, '127.0.0.1');
   await new Promise((resolve) => {
@@ -114,14 +116,24 @@ export function listPage(keys: readonly string[], nextToken?: string): string {
   return `<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bucket</Name>${end}${contents.join('')}</ListBucketResult>`;
 }
 
-function send(reply: Reply, response: http.ServerResponse): void {
+function send(request: http.IncomingMessage, reply: Reply, response: http.ServerResponse): void {
   if (reply.silent === true) {
     return;
   }
-  response.writeHead(reply.status ?? 200, reply.headers);
+  const { status = 200 } = reply;
+  const usual = reply.isForeign === true ? {} : usualHeaders(request, status);
+  response.writeHead(status, { ...usual, ...reply.headers });
   if (reply.thenReset === true) {
     response.write(reply.body ?? '', () => response.socket?.resetAndDestroy());
   } else {
     response.end(reply.body);
   }
+}
+
+/** What every S3 sends: the number of the request, and the ETag of what it was given. */
+function usualHeaders({ method }: http.IncomingMessage, status: number): Record<string, string> {
+  return {
+    'x-amz-request-id': 'tx1',
+    ...(method === 'PUT' && status === 200 ? { etag: '"written"' } : {}),
+  };
 }

@@ -12,6 +12,7 @@ describe('refusalError', () => {
   it.each<[number, string, DriverErrorCode, boolean, string]>([
     [404, 'NoSuchBucket', 'STORE_NOT_FOUND', false, 'no bucket my-bucket at https://store.example'],
     [404, 'NoSuchKey', 'NOT_FOUND', false, 'a/key'],
+    [404, 'NoSuchUpload', 'UNAVAILABLE', true, 'multipart upload of a/key'],
     [412, 'PreconditionFailed', 'PRECONDITION_FAILED', false, 'a/key'],
     [403, 'AccessDenied', 'PERMISSION_DENIED', false, 's3:PutObject'],
     [403, 'InvalidAccessKeyId', 'UNAUTHENTICATED', false, 'access key'],
@@ -42,7 +43,7 @@ describe('refusalError', () => {
     [301, 'STORE_NOT_FOUND'],
     [401, 'UNAUTHENTICATED'],
     [403, 'PERMISSION_DENIED'],
-    [404, 'NOT_FOUND'],
+    [404, 'UNAVAILABLE'],
     [407, 'UNAVAILABLE'],
     [412, 'PRECONDITION_FAILED'],
     [429, 'RATE_LIMITED'],
@@ -61,11 +62,10 @@ describe('refusalError', () => {
   it.each(['list', 'listFolder', 'listUploads'])(
     'takes a %s that is not found for no absence',
     (operation) => {
-      for (const body of ['', document('NoSuchKey')]) {
-        const error = refusalError(place, parseRefusal(404, {}, body), { ...details, operation });
-        expect(error.code).toBe('UNEXPECTED');
-        expect(error.message).toContain('(404');
-      }
+      const absent = parseRefusal(404, {}, document('NoSuchKey'));
+      const error = refusalError(place, absent, { ...details, operation });
+      expect(error.code).toBe('UNEXPECTED');
+      expect(error.message).toContain('(404');
       const gone = parseRefusal(404, {}, document('NoSuchBucket'));
       expect(refusalError(place, gone, { ...details, operation }).code).toBe('STORE_NOT_FOUND');
     },

@@ -150,6 +150,38 @@ describe('what a PUT says', () => {
   });
 });
 
+describe('a PUT that is answered with success', () => {
+  const html = { 'content-type': 'text/html' };
+  const bodies: [string, Uint8Array | ReturnType<typeof streamOf>][] = [
+    ['bytes', randomBytes(71)],
+    ['a small stream', streamOf(randomBytes(200_000))],
+    ['a long stream', streamOf(randomBytes(2 * MIB))],
+  ];
+  const pages: [string, Reply][] = [
+    ['a page that asks to sign in', { headers: html, body: '<html>session expired</html>', isForeign: true }],
+    ['nothing', { isForeign: true }],
+    ['an empty ETag', { headers: { etag: '' } }],
+    ['an error document', { ...errorReply(200, 'InternalError'), status: 200 }],
+  ];
+
+  it.each(bodies.flatMap(([name, body]) => pages.map(([said, reply]) => [name, said, body, reply] as const)))(
+    'has written %s only with an ETag, and not with %s',
+    async (_, __, body, reply) => {
+      server.answerWith(() => reply);
+      const driver = await server.open();
+      const failure = await failureOf(driver.write('key', body));
+      expect(failure).toMatchObject({ code: 'UNAVAILABLE', retryable: true, key: 'key' });
+      expect(failure.message).toContain(server.endpoint);
+    },
+  );
+
+  it('and with an error document is that error', async () => {
+    server.answerWith(() => ({ ...errorReply(200, 'AccessDenied'), status: 200 }));
+    const driver = await server.open();
+    expect((await failureOf(driver.write('key', randomBytes(3)))).code).toBe('PERMISSION_DENIED');
+  });
+});
+
 describe('the wire', () => {
   it('carries every byte of a key that is not unreserved as %XX, and normalises nothing', async () => {
     server.answerWith(() => ({}));
@@ -227,6 +259,95 @@ describe('refusals', () => {
       expect(failure.code).toBe('PERMISSION_DENIED');
       expect(shown).not.toMatch(/the-session-token|the-secret-key|Signature=/);
     }
+  });
+});
+
+describe('a 404 that is not the word of a store', () => {
+  const DEFAULT_BACKEND: Reply = {
+    status: 404,
+    headers: { 'content-type': 'text/plain' },
+    body: 'default backend - 404',
+    isForeign: true,
+  };
+  const unknown = { code: 'UNAVAILABLE', retryable: true };
+
+  it('is no absence, whatever is asked', async () => {
+    server.answerWith(() => DEFAULT_BACKEND);
+    const driver = await server.open({ copyMaxBytes: MIB });
+    const copy = (sizeBytes: number) =>
+      driver.copyFrom?.({ identity: driver.identity, key: 'from', sizeBytes, etag: 'e' }, 'to');
+    const asked: [string, () => Promise<unknown> | undefined][] = [
+      ['stat', () => driver.stat('key')],
+      ['read', () => readAll(driver, 'key')],
+      ['readSmall', () => driver.readSmall('key', 100)],
+      ['list', () => listAll(driver)],
+      ['listFolder', () => driver.listFolder('')],
+      ['write', () => driver.write('key', randomBytes(3))],
+      ['delete', () => driver.delete(['key'])],
+      ['abortUpload', () => driver.abortUpload?.({ key: 'key', uploadId: 'U', startedAtMs: 0 })],
+      ['copyFrom', () => copy(5)],
+      ['copyFrom in parts', () => copy(6 * MIB)],
+    ];
+    const failures = await Promise.all(asked.map(([, ask]) => failureOf(ask())));
+    expect(failures.map(({ code, retryable }, index) => [asked[index]?.[0], code, retryable])).toEqual(
+      asked.map(([name]) => [name, 'UNAVAILABLE', true]),
+    );
+    // Keys that are deleted one by one are named one by one.
+    expect(await driver.delete(['bell\u0007'])).toMatchObject([{ key: 'bell\u0007', error: unknown }]);
+  });
+
+  it('is none of the source either, where a copy in parts looks at it once more', async () => {
+    server.answerWith(multipartStore(({ method }) => (method === 'HEAD' ? DEFAULT_BACKEND : undefined)));
+    const driver = await server.open({ copyMaxBytes: MIB });
+    const source = { identity: driver.identity, key: 'from', sizeBytes: 6 * MIB, etag: 'e' };
+    expect(await failureOf(driver.copyFrom?.(source, 'to'))).toMatchObject(unknown);
+  });
+
+  it('is no absence with an empty body, even where a GET is answered by the store', async () => {
+    server.answerWith(() => ({ status: 404 }));
+    const driver = await server.open();
+    expect(await failureOf(driver.readSmall('key', 100))).toMatchObject(unknown);
+  });
+
+  const toHead = (listing: Reply) => {
+    server.answerWith(({ method }) => (method === 'HEAD' ? DEFAULT_BACKEND : listing));
+    return server.open({ root: 'r/' });
+  };
+
+  it('is looked into by a listing of that one key', async () => {
+    const driver = await toHead({ body: listPage(['r/key-and-more']) });
+    expect(await driver.stat('key')).toBeUndefined();
+    const query = new URL(server.requests[1]?.path ?? '', 'http://x').searchParams;
+    expect([query.get('prefix'), query.get('max-keys')]).toEqual(['r/key', '1']);
+    expect(server.requests).toHaveLength(2);
+  });
+
+  it.each<[string, Reply, object]>([
+    ['has the key', { body: listPage(['r/key']) }, unknown],
+    ['is none', { body: '<html>Sign in</html>' }, { code: 'BAD_LISTING' }],
+    ['is refused', errorReply(403, 'AccessDenied'), { code: 'PERMISSION_DENIED' }],
+    ['has no bucket', errorReply(404, 'NoSuchBucket'), { code: 'STORE_NOT_FOUND' }],
+  ])('is believed by no stat where that listing %s', async (_, listing, expected) => {
+    const driver = await toHead(listing);
+    expect(await failureOf(driver.stat('key'))).toMatchObject(expected);
+  });
+
+  it.each(['x-amz-request-id', 'x-amz-id-2'])('is believed at once with %s', async (name) => {
+    server.answerWith(({ method }) =>
+      method === 'HEAD'
+        ? { status: 404, headers: { [name]: 'tx1' }, isForeign: true }
+        : { body: listPage([]) },
+    );
+    const driver = await server.open();
+    await listAll(driver);
+    expect(await driver.stat('key')).toBeUndefined();
+    expect(server.requests).toHaveLength(2);
+  });
+
+  it('leaves it open whether versions are kept', async () => {
+    server.answerWith(() => DEFAULT_BACKEND);
+    const driver = await server.open();
+    expect(await driver.describe?.()).toEqual({});
   });
 });
 
@@ -384,6 +505,104 @@ describe('a multipart upload', () => {
     expect(abortsSeen()).toHaveLength(1);
   });
 
+  it.each([
+    ['without a name', '<InitiateMultipartUploadResult></InitiateMultipartUploadResult>'],
+    [
+      'with an empty name',
+      '<InitiateMultipartUploadResult><UploadId></UploadId></InitiateMultipartUploadResult>',
+    ],
+    ['by a web page', '<html><body>Sign in</body></html>'],
+  ])('that is begun %s is none, and nothing more is sent', async (_, body) => {
+    const begins = ({ method, path }: SeenRequest) => method === 'POST' && path.includes('uploads');
+    server.answerWith(multipartStore((request) => (begins(request) ? { body } : undefined)));
+    const driver = await openSmall({ copyMaxBytes: MIB });
+    const source = { identity: driver.identity, key: 'from', sizeBytes: 6 * MIB, etag: 'e' };
+    for (const call of [
+      () => driver.write('key', streamOf(content)),
+      () => driver.copyFrom?.(source, 'to'),
+    ]) {
+      expect(await failureOf(call())).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    }
+    expect(server.requests.map(({ path }) => path.replace(/\?.*$/, ''))).toEqual([
+      '/bucket/key',
+      '/bucket/to',
+    ]);
+  });
+
+  it('that somebody else aborted says nothing of an object', async () => {
+    const isPart = ({ path }: SeenRequest) => path.includes('partNumber=1');
+    server.answerWith(
+      multipartStore((request) =>
+        isPart(request) || request.method === 'DELETE' ? errorReply(404, 'NoSuchUpload') : undefined,
+      ),
+    );
+    const driver = await openSmall({ copyMaxBytes: MIB });
+    const source = { identity: driver.identity, key: 'from', sizeBytes: 6 * MIB, etag: 'e' };
+    for (const call of [
+      () => driver.write('key', streamOf(content)),
+      () => driver.copyFrom?.(source, 'to'),
+    ]) {
+      const failure = await failureOf(call());
+      expect(failure).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+      // The upload is gone, so nothing of it is left that could not be aborted.
+      expect(failure.message).not.toContain('could not be aborted');
+    }
+    await driver.abortUpload?.({ key: 'key', uploadId: 'U1', startedAtMs: 0 });
+  });
+
+  describe('whose completion was answered into nothing and is asked for again', () => {
+    const answerToHead = (head: Reply) => {
+      let completions = 0;
+      const completes = ({ method, path }: SeenRequest) => method === 'POST' && path.includes('uploadId=U1');
+      server.answerWith(
+        multipartStore((request) => {
+          if (request.method === 'HEAD') {
+            return head;
+          }
+          if (request.method === 'DELETE') {
+            return errorReply(404, 'NoSuchUpload');
+          }
+          completions += completes(request) ? 1 : 0;
+          const first = { body: '<Comp', thenReset: true };
+          return completes(request)
+            ? completions === 1
+              ? first
+              : errorReply(404, 'NoSuchUpload')
+            : undefined;
+        }),
+      );
+      return openSmall();
+    };
+    const sizeBytes = String(content.byteLength);
+
+    it('is done where the object is there, of the same size and number of parts', async () => {
+      const driver = await answerToHead({ headers: { 'content-length': sizeBytes, etag: '"0a-3"' } });
+      await driver.write('key', streamOf(content));
+      expect(abortsSeen()).toEqual([]);
+    });
+
+    it.each<[string, Reply]>([
+      ['is absent', { status: 404 }],
+      ['has another size', { headers: { 'content-length': '1', etag: '"0a-3"' } }],
+      ['has other parts', { headers: { 'content-length': sizeBytes, etag: '"0a-13"' } }],
+      ['was put whole', { headers: { 'content-length': sizeBytes, etag: '"0a"' } }],
+    ])('has to be made again where the object %s', async (_, head) => {
+      const driver = await answerToHead(head);
+      const failure = await failureOf(driver.write('key', streamOf(content)));
+      expect(failure).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    });
+  });
+
+  it('whose completion is granted by a web page fails and is aborted', async () => {
+    const completes = ({ method, path }: SeenRequest) => method === 'POST' && path.includes('uploadId=U1');
+    const page = '<html><body>Sign in</body></html>';
+    server.answerWith(multipartStore((request) => (completes(request) ? { body: page } : undefined)));
+    const driver = await openSmall();
+    const failure = await failureOf(driver.write('key', streamOf(content)));
+    expect(failure).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    expect(abortsSeen()).toHaveLength(1);
+  });
+
   it('is not completed with another digest, but aborted', async () => {
     server.answerWith(multipartStore());
     const driver = await openSmall();
@@ -456,9 +675,14 @@ describe('a multipart upload', () => {
   });
 
   it('that is answered without the ETag of a part is not completed', async () => {
-    server.answerWith(multipartStore(({ path }) => (path.includes('partNumber=') ? {} : undefined)));
+    server.answerWith(
+      multipartStore(({ path }) => (path.includes('partNumber=') ? { isForeign: true } : undefined)),
+    );
     const driver = await openSmall();
-    expect((await failureOf(driver.write('key', streamOf(content)))).code).toBe('UNEXPECTED');
+    expect(await failureOf(driver.write('key', streamOf(content)))).toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+    });
     expect(abortsSeen()).toHaveLength(1);
   });
 
@@ -480,6 +704,19 @@ describe('a server-side copy', () => {
     const driver = await server.open();
     const source = { identity: driver.identity, key: 'from', sizeBytes: 5, etag: 'e' };
     expect((await failureOf(driver.copyFrom?.(source, 'to'))).code).toBe('PERMISSION_DENIED');
+  });
+
+  it.each([6, 5 * MIB + 1])('of %i bytes that is granted by a web page fails', async (sizeBytes) => {
+    const page = { body: '<html><body>Sign in</body></html>' };
+    server.answerWith(
+      multipartStore(({ headers }) => (headers['x-amz-copy-source'] === undefined ? undefined : page)),
+    );
+    const driver = await server.open({ copyMaxBytes: 5 * MIB });
+    const source = { identity: driver.identity, key: 'from', sizeBytes, etag: 'e' };
+    expect(await failureOf(driver.copyFrom?.(source, 'to'))).toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+    });
   });
 
   it('names its source byte for byte, and the version that it wants', async () => {
@@ -530,6 +767,37 @@ describe('delete', () => {
     const driver = await server.open({ root: 'r/' });
     const failures = await driver.delete(['kept&', 'gone', 'deleted']);
     expect(failures).toMatchObject([{ key: 'kept&', error: { code: 'PERMISSION_DENIED' } }]);
+  });
+
+  it.each([
+    ['a web page', '<html><body>Sign in</body></html>'],
+    ['nothing', ''],
+    ['an error', '<Error><Code>InternalError</Code></Error>'],
+    ['a list that breaks off', '<DeleteResult><Error><Key>other</Key><Code>AccessDenied</Code></Error><Err'],
+  ])('has deleted nothing where success comes with %s', async (_, body) => {
+    server.answerWith(() => ({ body }));
+    const driver = await server.open();
+    expect(await failureOf(driver.delete(['key', 'other']))).toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+    });
+  });
+
+  it.each([
+    '<?xml version="1.0" encoding="UTF-8"?>\n<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"/>',
+    '<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></DeleteResult>\n',
+  ])('has deleted all where none is named in %s', async (body) => {
+    server.answerWith(() => ({ body }));
+    const driver = await server.open();
+    expect(await driver.delete(['key'])).toEqual([]);
+  });
+
+  it('of a single key is not done where success comes with a web page', async () => {
+    server.answerWith(() => ({ body: '<html><body>Sign in</body></html>' }));
+    const driver = await server.open();
+    expect(await driver.delete(['bell\u0007'])).toMatchObject([
+      { error: { code: 'UNAVAILABLE', retryable: true } },
+    ]);
   });
 
   it('goes key by key where XML cannot carry a key or the store has no batches', async () => {

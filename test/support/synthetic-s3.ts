@@ -25,6 +25,7 @@ const LAYERS = 8;
 const IMAGES_PER_REPOSITORY = 10;
 const NAMESPACES = 40;
 const PAGE_KEYS = 1000;
+const NO_SUCH_KEY = '<Error><Code>NoSuchKey</Code></Error>';
 
 /**
  * An S3 store with a sound registry of at least so many objects, whose bytes are made when they are asked for: images
@@ -59,7 +60,7 @@ export async function startSyntheticS3(objects: number): Promise<SyntheticS3> {
           response.setHeader('content-length', bytes.length);
           response.setHeader('etag', `"${md5Of(bytes)}"`);
         }
-        response.end(request.method === 'HEAD' ? undefined : bytes);
+        response.end(request.method === 'HEAD' ? undefined : (bytes ?? NO_SUCH_KEY));
       }
     });
   });

@@ -2,6 +2,7 @@ import pLimit from 'p-limit';
 import type { CompletedPart, CopyObjectCommand } from '@aws-sdk/client-s3';
 import type { CallOptions, CopySource } from '../driver.ts';
 import { DriverError, type DriverErrorDetails } from '../errors.ts';
+import { unconfirmedError } from './granted.ts';
 import { encodeKey, encodeQueryValue, toStoredKey } from './keys.ts';
 import { unquote } from './listing-page.ts';
 import { inMultipartUpload, type Destination } from './multipart.ts';
@@ -24,7 +25,8 @@ export async function copyObject(
     CopySourceIfMatch: `"${source.etag}"`,
   };
   if (source.sizeBytes > store.limits.copyMaxBytes) {
-    await copyInParts(store, source, condition, { storedKey, key, details, signal });
+    const { sizeBytes } = source;
+    await copyInParts(store, source, condition, { storedKey, key, sizeBytes, details, signal });
     return;
   }
   const { sdk, client } = await store.connection.loadSdk();
@@ -39,7 +41,10 @@ export async function copyObject(
   if (!store.connection.service.startsWith('s3:aws')) {
     repeatConditionForRgw(command, condition.CopySourceIfMatch);
   }
-  await callSdk(store, details, signal, () => client.send(command, abortable(signal)));
+  const { CopyObjectResult } = await callSdk(store, details, signal, () =>
+    client.send(command, abortable(signal)),
+  );
+  copiedETag(store, CopyObjectResult?.ETag, details);
 }
 
 interface Condition {
@@ -79,7 +84,7 @@ async function copyInParts(
             const part = await callSdk(store, details, anySignal, () =>
               client.send(command, abortable(anySignal)),
             );
-            return { ETag: copiedETag(part.CopyPartResult?.ETag, details), PartNumber: index + 1 };
+            return { ETag: copiedETag(store, part.CopyPartResult?.ETag, details), PartNumber: index + 1 };
           } catch (error) {
             // The first failure is the one to report; it ends the other parts.
             stop.abort(error);
@@ -135,13 +140,9 @@ export function copyRanges(sizeBytes: number, partBytes: number): string[] {
   return ranges;
 }
 
-function copiedETag(etag: string | undefined, details: DriverErrorDetails): string {
-  if (etag === undefined) {
-    throw new DriverError(
-      'UNEXPECTED',
-      'The store copied a part of an object without naming its ETag.',
-      details,
-    );
+function copiedETag(store: S3Store, etag: string | undefined, details: DriverErrorDetails): string {
+  if (etag === undefined || etag === '') {
+    throw unconfirmedError(store.connection.place, 'the ETag of what it copied', details);
   }
   return etag;
 }

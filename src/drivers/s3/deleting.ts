@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import type { DeleteObjectsCommand, DeleteObjectsCommandOutput } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
 import type { CallOptions, DeleteFailure } from '../driver.ts';
-import { DriverError, isDriverError } from '../errors.ts';
+import { DriverError, type DriverErrorDetails, isDriverError } from '../errors.ts';
+import { unconfirmedError } from './granted.ts';
 import { isXmlUnsafe, toStoredKey } from './keys.ts';
-import { refusalError } from './refusals.ts';
+import { isErrorDocument, parseRefusal, refusalError, type S3Place } from './refusals.ts';
 import { abortable, callSdk, describeCall, type S3Store } from './store.ts';
 
 /** S3 API reference, DeleteObjects: at most 1,000 keys. */
@@ -58,6 +61,7 @@ async function deleteTogether(
     Delete: { Quiet: true, Objects: [...keyByStored.keys()].map((Key) => ({ Key })) },
   });
   sendContentMd5(command);
+  requireDeleteResult(command, place, details);
   let answer: DeleteObjectsCommandOutput;
   try {
     answer = await callSdk(store, details, signal, () => client.send(command, abortable(signal)));
@@ -93,7 +97,10 @@ async function deleteOneByOne(
         const details = describeCall('delete', key);
         try {
           const storedKey = toStoredKey(store.options.root, key, details);
-          await store.http.send({ method: 'DELETE', storedKey, signal }, details);
+          const { body } = await store.http.send({ method: 'DELETE', storedKey, signal }, details);
+          if (body.byteLength > 0) {
+            throw unconfirmedError(store.connection.place, 'the empty answer of a delete', details);
+          }
           return [];
         } catch (error) {
           if (isDriverError(error, 'ABORTED', 'STORE_NOT_FOUND') || !(error instanceof Error)) {
@@ -129,3 +136,38 @@ export function sendContentMd5(command: DeleteObjectsCommand): void {
     { step: 'build', priority: 'low', name: 'regtoolContentMd5' },
   );
 }
+
+/**
+ * Takes a success for one only when it is the document with which S3 answers: of any other, as a page that asks to sign
+ * in, the SDK reads that no key failed.
+ */
+export function requireDeleteResult(
+  command: DeleteObjectsCommand,
+  place: S3Place,
+  details: DriverErrorDetails,
+): void {
+  command.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      const response = result.response as { statusCode: number; body: AsyncIterable<Uint8Array> };
+      if (response.statusCode < 200 || response.statusCode >= 300) {
+        return result;
+      }
+      const body = await buffer(response.body);
+      const xml = body.toString('utf8');
+      if (isErrorDocument(xml)) {
+        throw refusalError(place, parseRefusal(200, {}, xml), details);
+      }
+      if (!DELETE_RESULT.test(xml)) {
+        throw unconfirmedError(place, 'a list of what was deleted', details);
+      }
+      response.body = Readable.from([body]);
+      return result;
+    },
+    // The closest to the store: what the SDK makes of the answer comes later.
+    { step: 'deserialize', priority: 'low', name: 'regtoolDeleteResult' },
+  );
+}
+
+/** The whole document, as one that breaks off may lack keys that failed. */
+const DELETE_RESULT = /^\s*(?:<\?xml[^>]*\?>)?\s*<DeleteResult(?:\s[^>]*)?(?:\/>|>[^]*<\/DeleteResult>)\s*$/;

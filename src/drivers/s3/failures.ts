@@ -1,7 +1,7 @@
 import { codeOfUnknown, DriverError, type DriverErrorDetails } from '../errors.ts';
 import { proxyFailure } from '../proxy/error.ts';
 import { parseRetryAfter } from '../refused-answer.ts';
-import { refusalError, type Refusal, type S3Place } from './refusals.ts';
+import { isOfStore, refusalError, type Refusal, type S3Place } from './refusals.ts';
 
 /**
  * Turns whatever undici or the SDK threw into a DriverError. One that is a DriverError already stays what it is.
@@ -52,7 +52,11 @@ function refusalOfSdkError(error: unknown): Refusal | undefined {
     return undefined;
   }
   const headers = error.$response?.headers ?? {};
-  const isNamed = error.name !== 'UnknownError' && error.name !== 'Error';
+  const isNamed =
+    error.name !== 'UnknownError' &&
+    error.name !== 'Error' &&
+    // The SDK's name for every 404 without a code, whoever answered.
+    (error.name !== 'NotFound' || isOfStore(headers));
   return {
     status: error.$metadata.httpStatusCode,
     code: isNamed ? error.name : undefined,

@@ -8,7 +8,7 @@ import { readErrorText } from '../refused-answer.ts';
 import type { S3Connection, S3Credentials } from './connection.ts';
 import { toDriverError } from './failures.ts';
 import { encodeKey, encodeQueryValue } from './keys.ts';
-import { parseRefusal, refusalError } from './refusals.ts';
+import { parseHeadRefusal, parseRefusal, refusalError } from './refusals.ts';
 import { openSigner } from './signing.ts';
 
 export const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
@@ -88,7 +88,11 @@ export function openS3Http(connection: S3Connection, options: S3Options): S3Http
       hasSucceeded = true;
       return answer;
     }
-    throw refusalError(place, parseRefusal(statusCode, headers, body.toString('utf8')), details);
+    const refusal =
+      request.method === 'HEAD'
+        ? parseHeadRefusal(statusCode, headers)
+        : parseRefusal(statusCode, headers, body.toString('utf8'));
+    throw refusalError(place, refusal, details);
   }
 
   async function open(request: S3Request, details: DriverErrorDetails): Promise<S3Stream> {

@@ -4,7 +4,7 @@ import { DriverError, type DriverErrorDetails } from '../errors.ts';
 import { AnswerTooLarge } from '../exchange.ts';
 import { compareKeys } from '../keys.ts';
 import { ListingPageError, scanListingPage, type ListedObject, type ListingPage } from './listing-page.ts';
-import { parseRefusal, refusalError } from './refusals.ts';
+import { isErrorDocument, parseRefusal, refusalError } from './refusals.ts';
 import { describeCall, type S3Store } from './store.ts';
 
 /** Ten times what a thousand keys of the greatest length take, each byte of them encoded: what is larger is no page. */
@@ -121,7 +121,8 @@ async function fetchPage(
   }
 }
 
-function readPage(store: S3Store, body: Uint8Array, details: DriverErrorDetails): ListingPage {
+/** @throws DriverError for a page that cannot be trusted, or is an error. */
+export function readPage(store: S3Store, body: Uint8Array, details: DriverErrorDetails): ListingPage {
   if (!isUtf8(body)) {
     throw badListing(store, 'sent a page of a listing that is not UTF-8', details);
   }
@@ -133,7 +134,7 @@ function readPage(store: S3Store, body: Uint8Array, details: DriverErrorDetails)
       throw error;
     }
     const xml = bytes.toString('utf8', 0, 4096);
-    if (/^\s*(?:<\?xml[^>]*\?>)?\s*<Error[\s>]/.test(xml)) {
+    if (isErrorDocument(xml)) {
       throw refusalError(store.connection.place, parseRefusal(200, {}, xml), details);
     }
     throw badListing(store, error.message, details, error);

@@ -4,6 +4,7 @@ import { AnswerTooLarge } from '../exchange.ts';
 import { decodeXmlText, elementText } from '../xml.ts';
 import { toStoredKey } from './keys.ts';
 import { MAX_EMPTY_PAGES, MAX_PAGE_BYTES } from './listing.ts';
+import { NO_SUCH_UPLOAD, refusalBehind } from './refusals.ts';
 import { abortable, callSdk, describeCall, type S3Store } from './store.ts';
 
 /**
@@ -59,7 +60,7 @@ export async function abortPendingUpload(
   try {
     await callSdk(store, details, signal, () => client.send(command, abortable(signal)));
   } catch (error) {
-    if (!isDriverError(error, 'NOT_FOUND')) {
+    if (!isDriverError(error, 'NOT_FOUND') && refusalBehind(error)?.code !== NO_SUCH_UPLOAD) {
       throw error;
     }
   }

@@ -2,9 +2,10 @@ import { isDriverError } from '../errors.ts';
 import { compareKeys } from '../keys.ts';
 import type { DeleteDialect, ListDialect, ProbeOptions } from '../probe.ts';
 import { elementText } from '../xml.ts';
-import { DELETE_BATCH_SIZE, sendContentMd5 } from './deleting.ts';
+import { DELETE_BATCH_SIZE, requireDeleteResult, sendContentMd5 } from './deleting.ts';
 import { toStoredKey } from './keys.ts';
 import { ListingPageError, scanListingPage, type ListingPage } from './listing-page.ts';
+import { statObject } from './reading.ts';
 import { abortable, callSdk, describeCall, type S3Store } from './store.ts';
 
 /** How the bucket lists, as the driver asks for it: see `listObjects`. Three requests, or four. */
@@ -89,7 +90,7 @@ export async function deleteDialectOf(
     ...(asDriver === undefined ? [] : withMd5),
     ...(telling === undefined ? [] : withChecksum),
   ];
-  const left = await Promise.all(claimed.map((key) => isThere(store, key, signal)));
+  const left = await Promise.all(claimed.map((key) => statObject(store, key, { signal })));
   return {
     batchKeys: asDriver === undefined ? 1 : DELETE_BATCH_SIZE,
     proofs: [
@@ -98,7 +99,7 @@ export async function deleteDialectOf(
     ],
     keepsQuiet: quiet === undefined ? undefined : quiet.length === 0,
     tellsEach: telling === undefined ? undefined : telling.length === withChecksum.length,
-    removes: claimed.length === 0 ? undefined : left.every((there) => !there),
+    removes: claimed.length === 0 ? undefined : left.every((there) => there === undefined),
   };
 }
 
@@ -121,6 +122,7 @@ async function deleteBatch(
   if (md5) {
     sendContentMd5(command);
   }
+  requireDeleteResult(command, store.connection.place, details);
   try {
     const { Deleted = [] } = await callSdk(store, details, signal, () =>
       client.send(command, abortable(signal)),
@@ -142,20 +144,4 @@ async function putEmpty(store: S3Store, key: string, signal: AbortSignal | undef
     { method: 'PUT', storedKey, headers, body: Buffer.alloc(0), bodyBytes: 0, signal },
     details,
   );
-}
-
-async function isThere(store: S3Store, key: string, signal: AbortSignal | undefined): Promise<boolean> {
-  const details = describeCall('probe', key);
-  try {
-    await store.http.send(
-      { method: 'HEAD', storedKey: toStoredKey(store.options.root, key, details), signal },
-      details,
-    );
-    return true;
-  } catch (error) {
-    if (isDriverError(error, 'NOT_FOUND')) {
-      return false;
-    }
-    throw error;
-  }
 }

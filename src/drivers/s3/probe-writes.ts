@@ -150,7 +150,7 @@ async function begin(store: S3Store, key: string, signal: AbortSignal | undefine
   const { UploadId } = await callSdk(store, details, signal, () =>
     client.send(new sdk.CreateMultipartUploadCommand(place), abortable(signal)),
   );
-  if (UploadId === undefined) {
+  if (UploadId === undefined || UploadId === '') {
     throw new DriverError('UNSUPPORTED', 'The store begins multipart uploads without naming them.', details);
   }
   return { ...place, UploadId };

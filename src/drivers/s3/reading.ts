@@ -4,7 +4,7 @@ import { toDriverError } from './failures.ts';
 import { AnswerTooLarge, type WholeAnswer } from '../exchange.ts';
 import type { S3Stream } from './http.ts';
 import { toStoredKey } from './keys.ts';
-import { isMd5 } from './listing.ts';
+import { isMd5, MAX_PAGE_BYTES, readPage } from './listing.ts';
 import { unquote } from './listing-page.ts';
 import { refusalBehind } from './refusals.ts';
 import { describeCall, type S3Store } from './store.ts';
@@ -22,6 +22,9 @@ export async function statObject(
     const headers = ['x-amz-checksum-mode', 'ENABLED'];
     answer = await store.http.send({ method: 'HEAD', storedKey, headers, signal }, details);
   } catch (error) {
+    if (refusalBehind(error)?.status === 404 && !isDriverError(error, 'NOT_FOUND')) {
+      return absentUnlessListed(store, error, storedKey, { details, signal });
+    }
     await explainHead(store, error, storedKey, details, signal);
     if (isDriverError(error, 'NOT_FOUND')) {
       return undefined;
@@ -102,6 +105,26 @@ async function explainHead(
       throw refused;
     }
   }
+}
+
+/**
+ * A 404 to a HEAD that does not show whose word it is. A listing that begins with the key tells: only its page, which
+ * nothing else can be taken for, proves that the key is absent.
+ * @throws DriverError the refused listing's, or `refused` where the key is there.
+ */
+async function absentUnlessListed(
+  store: S3Store,
+  refused: unknown,
+  storedKey: string,
+  { details, signal }: { details: DriverErrorDetails; signal: AbortSignal | undefined },
+): Promise<undefined> {
+  const asListing = { ...details, operation: 'list' };
+  const query = { 'list-type': '2', 'encoding-type': 'url', 'max-keys': '1', prefix: storedKey };
+  const { body } = await store.http.send({ method: 'GET', query, signal }, asListing, MAX_PAGE_BYTES);
+  if (readPage(store, body, asListing).objects.some(({ key }) => key === storedKey)) {
+    throw refused;
+  }
+  return undefined;
 }
 
 function describeHeaders({ headers }: WholeAnswer): Omit<ObjectStat, 'key'> {

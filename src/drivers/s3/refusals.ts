@@ -13,7 +13,7 @@ export interface S3Place {
 /** What a store answered instead of doing what it was asked. */
 export interface Refusal {
   status: number;
-  /** The `<Code>` of the error document; undefined after HEAD, which has no body. */
+  /** The `<Code>` of the error document; after HEAD, which has no body, what the store's own 404 means. */
   code?: string | undefined;
   /** The `<Message>`; Ceph RGW leaves it empty. */
   message?: string | undefined;
@@ -33,6 +33,25 @@ export function parseRefusal(status: number, headers: Headers, body: string): Re
     region: headerText(headers, 'x-amz-bucket-region') ?? errorElement(body, 'Region'),
     retryAfterMs: parseRetryAfter(headerText(headers, 'retry-after')),
   };
+}
+
+/**
+ * The same of an answer to HEAD, which has no body: a 404 is `NotFound`, as the SDK names it, where the answer bears the
+ * number that every S3 gives its requests. A 404 without it may come from what stands between.
+ */
+export function parseHeadRefusal(status: number, headers: Headers): Refusal {
+  const refusal = parseRefusal(status, headers, '');
+  return status === 404 && isOfStore(headers) ? { ...refusal, code: 'NotFound' } : refusal;
+}
+
+/** Whether an answer bears a number that S3 gives its requests (S3 API reference, "Common response headers"). */
+export function isOfStore(headers: Headers): boolean {
+  return headers['x-amz-request-id'] !== undefined || headers['x-amz-id-2'] !== undefined;
+}
+
+/** Whether a document is an error, whatever the status that it came with. */
+export function isErrorDocument(xml: string): boolean {
+  return /^\s*(?:<\?xml[^>]*\?>)?\s*<Error[\s>]/.test(xml);
 }
 
 /** The error for a refusal: its code for programs, and a sentence that names the way out for people. */
@@ -100,6 +119,11 @@ interface Rule {
   say(situation: Situation): string;
 }
 
+export const NO_SUCH_UPLOAD = 'NoSuchUpload';
+
+/** No code of any store: a 404 without one is the word of a load balancer or a proxy, and no absence. */
+const NOBODYS_404 = '404 without a code';
+
 /** Codes of the S3 API reference ("Error responses") and those that compatible stores add. */
 const rules: readonly Rule[] = [
   {
@@ -109,9 +133,16 @@ const rules: readonly Rule[] = [
       `There is no bucket ${place.bucket} at ${place.endpoint}; check its name, the region and the endpoint.`,
   },
   {
-    codes: ['NoSuchKey', 'NoSuchUpload', 'NoSuchVersion', 'NotFound'],
+    codes: ['NoSuchKey', 'NoSuchVersion', 'NotFound'],
     becomes: 'NOT_FOUND',
     say: ({ subject }) => `There is no ${subject}.`,
+  },
+  {
+    // Says nothing of any object: neither of the one that is written nor of the one that is copied.
+    codes: [NO_SUCH_UPLOAD],
+    becomes: 'UNAVAILABLE',
+    say: ({ subject }) =>
+      `The multipart upload of ${subject} is no longer at the store, as another program or a lifecycle rule ended it; run again.`,
   },
   {
     codes: ['PreconditionFailed', 'ConditionalRequestConflict', 'OperationAborted'],
@@ -192,6 +223,12 @@ const rules: readonly Rule[] = [
       `${place.endpoint} could not serve ${subject} for now (${named(refusal)}); run again later.`,
   },
   {
+    codes: [NOBODYS_404],
+    becomes: 'UNAVAILABLE',
+    say: ({ place, subject }) =>
+      `${place.endpoint} answered 404 for ${subject}, but not as S3 says that something is absent; check the endpoint and what stands between, and run again.`,
+  },
+  {
     codes: ['XAmzContentSHA256Mismatch', 'XAmzContentChecksumMismatch', 'BadDigest', 'InvalidDigest'],
     becomes: 'CORRUPT',
     say: ({ subject, refusal }) =>
@@ -263,7 +300,7 @@ function codeOfStatus(status: number): string {
     307: 'TemporaryRedirect',
     401: 'InvalidAccessKeyId',
     403: 'AccessDenied',
-    404: 'NoSuchKey',
+    404: NOBODYS_404,
     405: 'MethodNotAllowed',
     407: 'ProxyAuthenticationRequired',
     412: 'PreconditionFailed',

@@ -1,5 +1,6 @@
 import type { CallOptions, StoreSettings } from '../driver.ts';
 import { isDriverError } from '../errors.ts';
+import { refusalBehind } from './refusals.ts';
 import { abortable, callSdk, describeCall, type S3Store } from './store.ts';
 
 /**
@@ -22,7 +23,8 @@ export async function describeBucket(store: S3Store, { signal }: CallOptions = {
         return { versioning: 'disabled' };
     }
   } catch (error) {
-    if (isDriverError(error, 'PERMISSION_DENIED', 'UNSUPPORTED', 'NOT_FOUND')) {
+    const isUnknown404 = refusalBehind(error)?.status === 404 && !isDriverError(error, 'STORE_NOT_FOUND');
+    if (isDriverError(error, 'PERMISSION_DENIED', 'UNSUPPORTED') || isUnknown404) {
       return {};
     }
     throw error;

@@ -1,10 +1,11 @@
 import type { CompletedPart } from '@aws-sdk/client-s3';
 import { bodySizeBytes } from '../body.ts';
 import type { Body, WriteOptions } from '../driver.ts';
-import { DriverError, isDriverError, type DriverErrorDetails } from '../errors.ts';
+import { type DriverError, isDriverError, type DriverErrorDetails } from '../errors.ts';
 import { sendParts, type Part } from '../parts.ts';
 import { retrier } from '../retrier.ts';
 import { slices } from '../slices.ts';
+import { confirmedETag } from './granted.ts';
 import { inMultipartUpload } from './multipart.ts';
 import { damagedOnItsWay, fittingPartBytes, type S3Store } from './store.ts';
 
@@ -24,8 +25,9 @@ export async function uploadInParts(
   { expectedDigest, signal }: WriteOptions,
   details: DriverErrorDetails,
 ): Promise<void> {
-  const partBytes = fittingPartBytes(bodySizeBytes(body), store.limits.partSizeBytes);
-  const destination = { storedKey, key: details.key ?? '', details, signal };
+  const sizeBytes = bodySizeBytes(body);
+  const partBytes = fittingPartBytes(sizeBytes, store.limits.partSizeBytes);
+  const destination = { storedKey, key: details.key ?? '', sizeBytes, details, signal };
   await inMultipartUpload(store, destination, async (uploadId) => {
     const completed: CompletedPart[] = [];
     await sendParts(
@@ -76,7 +78,7 @@ async function sendPartOnce(
   { storedKey, uploadId, part: { index, bytes, hex }, signal }: PartUpload,
   details: DriverErrorDetails,
 ): Promise<string> {
-  const { headers } = await store.http.send(
+  const answer = await store.http.send(
     {
       method: 'PUT',
       storedKey,
@@ -88,13 +90,5 @@ async function sendPartOnce(
     },
     details,
   );
-  const { etag } = headers;
-  if (typeof etag !== 'string') {
-    throw new DriverError(
-      'UNEXPECTED',
-      'The store took a part of an object without naming its ETag.',
-      details,
-    );
-  }
-  return etag;
+  return confirmedETag(store.connection.place, answer, details);
 }

@@ -3,6 +3,7 @@ import { bodySizeBytes, corruptError, provenBody } from '../body.ts';
 import type { Body, StreamBody, WriteOptions } from '../driver.ts';
 import { isDriverError, type DriverErrorDetails } from '../errors.ts';
 import { toDriverError } from './failures.ts';
+import { confirmedETag } from './granted.ts';
 import { type S3Request, UNSIGNED_PAYLOAD } from './http.ts';
 import { interruptible } from '../interruptible.ts';
 import { toStoredKey } from './keys.ts';
@@ -51,7 +52,8 @@ async function putBytes(
   }
   try {
     const sizeBytes = content.byteLength;
-    await store.http.send(putRequest(store, storedKey, { content, sizeBytes, sha256, signal }), details);
+    const request = putRequest(store, storedKey, { content, sizeBytes, sha256, signal });
+    confirmedETag(store.connection.place, await store.http.send(request, details), details);
   } catch (error) {
     throw isDriverError(error, 'CORRUPT') ? damagedOnItsWay(error, details) : error;
   }
@@ -84,7 +86,8 @@ async function putStream(
   );
   const content = { content: source.chunks, sizeBytes: body.sizeBytes, sha256, signal };
   try {
-    await store.http.send(putRequest(store, storedKey, content), details);
+    const answer = await store.http.send(putRequest(store, storedKey, content), details);
+    confirmedETag(store.connection.place, answer, details);
   } catch (error) {
     // When the body itself fails, the request that it breaks is only the consequence.
     const failure = source.failure();
