@@ -16,7 +16,6 @@ import {
 import { maxDeleteFlag } from '../cli/max-delete.ts';
 import { exitCodeOf } from '../cli/migrate-exit-code.ts';
 import { migrateJson, presentPlan, presentResult } from '../cli/present-migrate.ts';
-import { openReport } from '../cli/report.ts';
 import { openAbove } from '../cli/location-above.ts';
 import { openLimitedStore, withStores } from '../cli/stores.ts';
 import { whileClaimed } from '../cli/target-claim.ts';
@@ -97,7 +96,7 @@ export default class Migrate extends BaseCommand {
     const startedAtMs = performance.now();
     const copyConcurrency = flags.concurrency ?? maxCopyConcurrency;
     const options = this.storeOptions({ ...flags, concurrency: copyConcurrency });
-    const report = await openReport(flags.report);
+    const report = await this.openReport(flags.report);
     this.openProgress(flags);
     try {
       return await withStores(
