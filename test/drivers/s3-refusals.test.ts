@@ -90,6 +90,11 @@ describe('parseRetryAfter', () => {
     ['0', 0],
     ['Mon, 01 Jan 2024 00:01:00 GMT', 60_000],
     ['Sun, 31 Dec 2023 00:00:00 GMT', 0],
+    ['300', 300_000],
+    ['86400', 300_000],
+    ['3000000', 300_000],
+    ['9'.repeat(400), 300_000],
+    ['Tue, 02 Jan 2024 00:00:00 GMT', 300_000],
     ['soon', undefined],
     [undefined, undefined],
   ])('reads %j', (value, expected) => {
