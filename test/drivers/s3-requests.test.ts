@@ -852,6 +852,11 @@ describe('a list of multipart uploads', () => {
   it.each([
     ['goes in circles', page(next('root/blobs/a', 'U1') + upload('root/blobs/a', 'U1'))],
     ['does not say how it goes on', page('<IsTruncated>true</IsTruncated>')],
+    ['does not say whether it goes on', page(upload('root/blobs/a', 'U1'))],
+    [
+      'only names where it would go on',
+      page(`<NextKeyMarker>root/blobs/a</NextKeyMarker>${upload('root/blobs/a', 'U1')}`),
+    ],
     ['holds another prefix', page(last + upload('root/other/a', 'U1'))],
     ['holds an upload without a name', page(last + upload('root/blobs/a', ''))],
     ['ends midway', page(last + upload('root/blobs/a', 'U1')).slice(0, -40)],
