@@ -488,6 +488,30 @@ describe('stat', () => {
   });
 });
 
+describe('an object without a length', () => {
+  const unknown = { code: 'UNAVAILABLE', retryable: true };
+
+  it('has not the length 0', async () => {
+    server.answerWith(() => ({ headers: { etag: '"e"' }, isForeign: true }));
+    const driver = await server.open();
+    expect(await failureOf(driver.stat('key'))).toMatchObject(unknown);
+  });
+
+  it('does not end where its connection does', async () => {
+    server.answerWith(() => ({ body: 'perhaps not all', isEndless: true }));
+    const driver = await server.open();
+    expect(await failureOf(readAll(driver, 'key'))).toMatchObject(unknown);
+    expect(await failureOf(driver.readSmall('key', 100))).toMatchObject(unknown);
+  });
+
+  it('ends where its last chunk says', async () => {
+    server.answerWith(() => ({ body: 'all of it' }));
+    const driver = await server.open();
+    expect(Buffer.from(await readAll(driver, 'key')).toString()).toBe('all of it');
+    expect(Buffer.from(await driver.readSmall('key', 100)).toString()).toBe('all of it');
+  });
+});
+
 describe('a multipart upload', () => {
   const openSmall = (options = {}): Promise<Driver> =>
     server.open({ singlePutMaxBytes: MIB, partSizeBytes: 5 * MIB, ...options });
