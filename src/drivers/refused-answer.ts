@@ -22,11 +22,14 @@ export async function readErrorText(body: AsyncIterable<Uint8Array>): Promise<st
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** Retry-After in seconds or as a date (RFC 9110, section 10.2.3), as milliseconds from now. */
+/** What asks for more is asked again after this, as an operator watches: a maintenance page says a day. */
+const MAX_RETRY_AFTER_MS = 5 * 60_000;
+
+/** Retry-After in seconds or as a date (RFC 9110, section 10.2.3), as milliseconds from now, five minutes at most. */
 export function parseRetryAfter(value: string | undefined, nowMs = Date.now()): number | undefined {
   if (value === undefined) {
     return undefined;
   }
   const waitMs = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - nowMs;
-  return Number.isFinite(waitMs) ? Math.max(0, waitMs) : undefined;
+  return Number.isNaN(waitMs) ? undefined : Math.min(Math.max(0, waitMs), MAX_RETRY_AFTER_MS);
 }

@@ -24,6 +24,8 @@ export interface Reply {
   silent?: boolean;
   /** Without the headers that every S3 sends: as what stands between answers. */
   isForeign?: boolean;
+  /** The body ends with the connection, and says so nowhere. */
+  isEndless?: boolean;
 }
 
 export interface LocalServer {
@@ -121,6 +123,7 @@ function send(request: http.IncomingMessage, reply: Reply, response: http.Server
     return;
   }
   const { status = 200 } = reply;
+  response.useChunkedEncodingByDefault = reply.isEndless !== true;
   const usual = reply.isForeign === true ? {} : usualHeaders(request, status);
   response.writeHead(status, { ...usual, ...reply.headers });
   if (reply.thenReset === true) {
@@ -130,10 +133,11 @@ function send(request: http.IncomingMessage, reply: Reply, response: http.Server
   }
 }
 
-/** What every S3 sends: the number of the request, and the ETag of what it was given. */
+/** What every S3 sends: the number of the request, an object's length, and the ETag of what it was given. */
 function usualHeaders({ method }: http.IncomingMessage, status: number): Record<string, string> {
   return {
     'x-amz-request-id': 'tx1',
+    ...(method === 'HEAD' && status === 200 ? { 'content-length': '0' } : {}),
     ...(method === 'PUT' && status === 200 ? { etag: '"written"' } : {}),
   };
 }

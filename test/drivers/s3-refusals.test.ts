@@ -23,6 +23,8 @@ describe('refusalError', () => {
     [429, 'TooManyRequests', 'RATE_LIMITED', true, 'more slowly'],
     [503, 'ServiceUnavailable', 'UNAVAILABLE', true, 'https://store.example'],
     [500, 'InternalError', 'UNAVAILABLE', true, 'https://store.example'],
+    [409, 'ConcurrentModification', 'UNAVAILABLE', true, 'https://store.example'],
+    [409, 'OperationAborted', 'UNAVAILABLE', true, 'https://store.example'],
     [400, 'RequestTimeout', 'UNAVAILABLE', true, 'https://store.example'],
     [400, 'XAmzContentSHA256Mismatch', 'CORRUPT', false, 'a/key'],
     [400, 'BadDigest', 'CORRUPT', false, 'a/key'],
@@ -45,6 +47,7 @@ describe('refusalError', () => {
     [403, 'PERMISSION_DENIED'],
     [404, 'UNAVAILABLE'],
     [407, 'UNAVAILABLE'],
+    [408, 'UNAVAILABLE'],
     [412, 'PRECONDITION_FAILED'],
     [429, 'RATE_LIMITED'],
     [500, 'UNAVAILABLE'],
@@ -90,6 +93,11 @@ describe('parseRetryAfter', () => {
     ['0', 0],
     ['Mon, 01 Jan 2024 00:01:00 GMT', 60_000],
     ['Sun, 31 Dec 2023 00:00:00 GMT', 0],
+    ['300', 300_000],
+    ['86400', 300_000],
+    ['3000000', 300_000],
+    ['9'.repeat(400), 300_000],
+    ['Tue, 02 Jan 2024 00:00:00 GMT', 300_000],
     ['soon', undefined],
     [undefined, undefined],
   ])('reads %j', (value, expected) => {
@@ -109,6 +117,16 @@ describe('toDriverError', () => {
     ['UND_ERR_HEADERS_TIMEOUT', true, 'did not answer in time'],
     ['SELF_SIGNED_CERT_IN_CHAIN', false, 'NODE_EXTRA_CA_CERTS'],
     ['EPROTO', false, 'does not speak TLS'],
+    ['ENOTCONN', true, 'was lost'],
+    ['ERR_STREAM_PREMATURE_CLOSE', true, 'was lost'],
+    ['EMFILE', true, '--concurrency'],
+    ['EADDRNOTAVAIL', true, '--concurrency'],
+    ['ENOBUFS', true, '--concurrency'],
+    ['ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR', true, 'run again'],
+    ['ERR_SSL_SSLV3_ALERT_BAD_RECORD_MAC', true, 'run again'],
+    ['ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC', true, 'run again'],
+    ['ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE', false, 'cipher of TLS'],
+    ['ERR_SSL_TLSV1_UNRECOGNIZED_NAME', false, 'no certificate for that host name'],
   ])('%s is a store that cannot be reached', (code, retryable, sentence) => {
     const wrapped = new Error('fetch failed', { cause: failure(code) });
     for (const error of [failure(code), wrapped]) {
@@ -117,6 +135,22 @@ describe('toDriverError', () => {
       expect(result.message).toContain(sentence);
       expect(result.message).toContain('https://store.example');
     }
+  });
+
+  it.each([
+    ['tlsv1 alert internal error', true],
+    ['sslv3 alert handshake failure', false],
+    ['tlsv1 unrecognized name', false],
+  ])('finds the TLS alert in an EPROTO that says %s', (words, retryable) => {
+    const error = Object.assign(
+      new Error(`write EPROTO 00:error:0A0:SSL routines:ssl3_read_bytes:${words}:`),
+      {
+        code: 'EPROTO',
+      },
+    );
+    const result = toDriverError(place, error, details);
+    expect(result).toMatchObject({ code: 'UNAVAILABLE', retryable });
+    expect(result.message).not.toContain('does not speak TLS');
   });
 
   it('takes every failure after an abort for its consequence', () => {

@@ -488,6 +488,30 @@ describe('stat', () => {
   });
 });
 
+describe('an object without a length', () => {
+  const unknown = { code: 'UNAVAILABLE', retryable: true };
+
+  it('has not the length 0', async () => {
+    server.answerWith(() => ({ headers: { etag: '"e"' }, isForeign: true }));
+    const driver = await server.open();
+    expect(await failureOf(driver.stat('key'))).toMatchObject(unknown);
+  });
+
+  it('does not end where its connection does', async () => {
+    server.answerWith(() => ({ body: 'perhaps not all', isEndless: true }));
+    const driver = await server.open();
+    expect(await failureOf(readAll(driver, 'key'))).toMatchObject(unknown);
+    expect(await failureOf(driver.readSmall('key', 100))).toMatchObject(unknown);
+  });
+
+  it('ends where its last chunk says', async () => {
+    server.answerWith(() => ({ body: 'all of it' }));
+    const driver = await server.open();
+    expect(Buffer.from(await readAll(driver, 'key')).toString()).toBe('all of it');
+    expect(Buffer.from(await driver.readSmall('key', 100)).toString()).toBe('all of it');
+  });
+});
+
 describe('a multipart upload', () => {
   const openSmall = (options = {}): Promise<Driver> =>
     server.open({ singlePutMaxBytes: MIB, partSizeBytes: 5 * MIB, ...options });
@@ -852,6 +876,11 @@ describe('a list of multipart uploads', () => {
   it.each([
     ['goes in circles', page(next('root/blobs/a', 'U1') + upload('root/blobs/a', 'U1'))],
     ['does not say how it goes on', page('<IsTruncated>true</IsTruncated>')],
+    ['does not say whether it goes on', page(upload('root/blobs/a', 'U1'))],
+    [
+      'only names where it would go on',
+      page(`<NextKeyMarker>root/blobs/a</NextKeyMarker>${upload('root/blobs/a', 'U1')}`),
+    ],
     ['holds another prefix', page(last + upload('root/other/a', 'U1'))],
     ['holds an upload without a name', page(last + upload('root/blobs/a', ''))],
     ['ends midway', page(last + upload('root/blobs/a', 'U1')).slice(0, -40)],

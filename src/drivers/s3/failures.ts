@@ -85,6 +85,15 @@ function connectionError(place: S3Place, error: unknown, details: DriverErrorDet
       false,
     );
   }
+  const alert = tlsAlertOf(error, code);
+  if (alert !== undefined) {
+    return unavailable(alert.say(endpoint), alert.retryable);
+  }
+  if (OUT_OF_SOCKETS.has(code)) {
+    return unavailable(
+      `This machine has no more sockets or files for connections to ${endpoint} (${code}); allow more of them, or run again with a smaller --concurrency.`,
+    );
+  }
   switch (code) {
     case 'ECONNREFUSED':
       return unavailable(`Nothing listens at ${endpoint}; check the endpoint and that the service runs.`);
@@ -123,11 +132,56 @@ const CONNECTION_LOST = new Set([
   'ENETUNREACH',
   'ENETDOWN',
   'EHOSTDOWN',
+  'ENOTCONN',
+  'ERR_STREAM_PREMATURE_CLOSE',
   'UND_ERR_SOCKET',
   'UND_ERR_INFO',
   'UND_ERR_ABORTED',
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
 ]);
+
+const OUT_OF_SOCKETS = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS']);
+
+interface TlsAlert {
+  /** In OpenSSL's words, which Node makes a code of, or leaves in the message of an EPROTO. */
+  words: RegExp;
+  retryable: boolean;
+  say(endpoint: string): string;
+}
+
+const tlsAlerts: readonly TlsAlert[] = [
+  {
+    words: /alert internal error|bad record mac/,
+    retryable: true,
+    say: (endpoint) =>
+      `The TLS connection to ${endpoint} was ended by an error on its way or there; run again.`,
+  },
+  {
+    words: /alert handshake failure/,
+    retryable: false,
+    say: (endpoint) =>
+      `${endpoint} and this machine have no version or cipher of TLS in common, or it wants a client certificate; check the endpoint and what it demands.`,
+  },
+  {
+    words: /unrecognized name/,
+    retryable: false,
+    say: (endpoint) =>
+      `What listens at ${endpoint} has no certificate for that host name; check the endpoint, and whether the bucket belongs in the path rather than in the host.`,
+  },
+];
+
+function tlsAlertOf(error: unknown, code: string): TlsAlert | undefined {
+  if (code !== 'EPROTO' && !code.startsWith('ERR_SSL_')) {
+    return undefined;
+  }
+  const words = `${code} ${messagesOf(error)}`.toLowerCase().replaceAll('_', ' ');
+  return tlsAlerts.find((alert) => alert.words.test(words));
+}
+
+/** What an error and those that caused it say. */
+function messagesOf(error: unknown): string {
+  return error instanceof Error ? `${error.message} ${messagesOf(error.cause)}` : '';
+}
 
 const UNTRUSTED_CERTIFICATE = new Set([
   'CERT_HAS_EXPIRED',

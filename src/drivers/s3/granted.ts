@@ -23,13 +23,13 @@ export function confirmedETag(
   return etag;
 }
 
-/** The error for an answer that grants a request without what every S3 answers to it: nothing is known to be done. */
+/** The error for an answer that grants a request without what every S3 answers to it: it proves nothing. */
 export function unconfirmedError(place: S3Place, missing: string, details: DriverErrorDetails): DriverError {
   const subject =
     details.key === undefined ? `s3://${place.bucket}` : `${details.key} in s3://${place.bucket}`;
   return new DriverError(
     'UNAVAILABLE',
-    `${place.endpoint} granted a request for ${subject} without ${missing}, so nothing counts as done; run again, and check what stands between if it stays so.`,
+    `${place.endpoint} granted a request for ${subject} without ${missing}, so the answer counts for nothing; run again, and check what stands between if it stays so.`,
     details,
   );
 }

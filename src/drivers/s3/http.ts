@@ -30,7 +30,7 @@ export interface S3Request {
 }
 
 /** An answer whose body its reader consumes. */
-export type S3Stream = Dispatcher.ResponseData;
+type S3Stream = Dispatcher.ResponseData;
 
 /**
  * The hot path: signed requests through undici, without the SDK, at a tenth of its cost.

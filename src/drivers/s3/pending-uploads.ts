@@ -113,12 +113,13 @@ function readPage(store: S3Store, xml: string, details: DriverErrorDetails): Pag
       const startedAtMs = Date.parse(text('Initiated', upload));
       return { key, uploadId, startedAtMs: Number.isNaN(startedAtMs) ? 0 : startedAtMs };
     });
-  if (text('IsTruncated').trim().toLowerCase() !== 'true') {
+  const isTruncated = text('IsTruncated').trim().toLowerCase();
+  if (isTruncated === 'false') {
     return { uploads, next: undefined };
   }
   const [key, uploadId] = [text('NextKeyMarker'), text('NextUploadIdMarker')];
-  if (key === '') {
-    throw badListing(store, 'does not say how its list of multipart uploads goes on', details);
+  if (isTruncated !== 'true' || key === '') {
+    throw badListing(store, 'does not say whether or how its list of multipart uploads goes on', details);
   }
   return {
     uploads,

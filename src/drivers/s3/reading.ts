@@ -2,7 +2,7 @@ import type { CallOptions, ObjectStat } from '../driver.ts';
 import { DriverError, isDriverError, type DriverErrorDetails } from '../errors.ts';
 import { toDriverError } from './failures.ts';
 import { AnswerTooLarge, type WholeAnswer } from '../exchange.ts';
-import type { S3Stream } from './http.ts';
+import { unconfirmedError } from './granted.ts';
 import { toStoredKey } from './keys.ts';
 import { isMd5, MAX_PAGE_BYTES, readPage } from './listing.ts';
 import { unquote } from './listing-page.ts';
@@ -31,7 +31,11 @@ export async function statObject(
     }
     throw error;
   }
-  return { key, ...describeHeaders(answer) };
+  const sizeBytes = contentLength(answer);
+  if (sizeBytes === undefined) {
+    throw unconfirmedError(store.connection.place, "the object's length", details);
+  }
+  return { key, sizeBytes, ...describeHeaders(answer) };
 }
 
 /** The bytes of an object. See `Driver.read`. */
@@ -43,6 +47,11 @@ export async function* readObject(
   const details = describeCall('read', key);
   const storedKey = toStoredKey(store.options.root, key, details);
   const answer = await store.http.open({ method: 'GET', storedKey, signal }, details);
+  if (!showsItsEnd(answer)) {
+    // What is thrown away may break as it likes.
+    answer.body.on('error', () => {}).destroy();
+    throw unconfirmedError(store.connection.place, "the body's length", details);
+  }
   const announcedBytes = contentLength(answer);
   let seenBytes = 0;
   try {
@@ -71,12 +80,16 @@ export async function readSmallObject(
 ): Promise<Uint8Array> {
   const details = describeCall('readSmall', key);
   const storedKey = toStoredKey(store.options.root, key, details);
+  let answer: WholeAnswer;
   try {
-    const answer = await store.http.send({ method: 'GET', storedKey, signal }, details, maxBytes);
-    return answer.body;
+    answer = await store.http.send({ method: 'GET', storedKey, signal }, details, maxBytes);
   } catch (error) {
     throw error instanceof AnswerTooLarge ? tooLarge(store, key, error.sizeBytes, maxBytes, details) : error;
   }
+  if (!showsItsEnd(answer)) {
+    throw unconfirmedError(store.connection.place, "the body's length", details);
+  }
+  return answer.body;
 }
 
 /**
@@ -127,13 +140,13 @@ async function absentUnlessListed(
   return undefined;
 }
 
-function describeHeaders({ headers }: WholeAnswer): Omit<ObjectStat, 'key'> {
+function describeHeaders({ headers }: WholeAnswer): Omit<ObjectStat, 'key' | 'sizeBytes'> {
   const header = (name: string): string | undefined => {
     const value = headers[name];
     return Array.isArray(value) ? value[0] : value;
   };
   const etag = header('etag');
-  const stat: Omit<ObjectStat, 'key'> = { sizeBytes: Number(header('content-length') ?? 0) };
+  const stat: Omit<ObjectStat, 'key' | 'sizeBytes'> = {};
   const modifiedAtMs = Date.parse(header('last-modified') ?? '');
   if (!Number.isNaN(modifiedAtMs)) {
     stat.modifiedAtMs = modifiedAtMs;
@@ -167,7 +180,12 @@ function fullObjectSha256(base64: string | undefined, type: string | undefined):
   return Buffer.from(base64, 'base64').toString('hex');
 }
 
-function contentLength({ headers }: S3Stream): number | undefined {
+/** Whether the end of a body can be told from a connection that is cut (RFC 9112, section 6.3). */
+function showsItsEnd(answer: Pick<WholeAnswer, 'headers'>): boolean {
+  return contentLength(answer) !== undefined || answer.headers['transfer-encoding'] !== undefined;
+}
+
+function contentLength({ headers }: Pick<WholeAnswer, 'headers'>): number | undefined {
   const value = headers['content-length'];
   return typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : undefined;
 }

@@ -145,9 +145,15 @@ const rules: readonly Rule[] = [
       `The multipart upload of ${subject} is no longer at the store, as another program or a lifecycle rule ended it; run again.`,
   },
   {
-    codes: ['PreconditionFailed', 'ConditionalRequestConflict', 'OperationAborted'],
+    codes: ['PreconditionFailed', 'ConditionalRequestConflict'],
     becomes: 'PRECONDITION_FAILED',
     say: ({ subject }) => `Another request changed ${subject} in between; run again.`,
+  },
+  {
+    codes: ['OperationAborted', 'ConcurrentModification'],
+    becomes: 'UNAVAILABLE',
+    say: ({ place, refusal, subject }) =>
+      `${place.endpoint} is busy with another request for ${subject} (${named(refusal)}); run again.`,
   },
   {
     codes: ['InvalidAccessKeyId'],
@@ -303,6 +309,7 @@ function codeOfStatus(status: number): string {
     404: NOBODYS_404,
     405: 'MethodNotAllowed',
     407: 'ProxyAuthenticationRequired',
+    408: 'RequestTimeout',
     412: 'PreconditionFailed',
     413: 'EntityTooLarge',
     429: 'SlowDown',
