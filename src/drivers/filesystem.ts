@@ -9,6 +9,7 @@ import type {
   ContentDigest,
   DeleteFailure,
   Driver,
+  FolderListing,
   HashOptions,
   ListOptions,
   ObjectStat,
@@ -16,6 +17,7 @@ import type {
   WriteOptions,
 } from './driver.ts';
 import { DriverError } from './errors.ts';
+import { danglingLinkTo, openAttachedFolders } from './filesystem/attached-folders.ts';
 import { filesystemError, systemCode } from './filesystem/errors.ts';
 import { findFolders } from './filesystem/find-folders.ts';
 import { probeFolder } from './filesystem/probe.ts';
@@ -33,6 +35,8 @@ export interface FilesystemOptions {
   location?: string;
   /** When listings go to other threads, where that is not left to the machine; for tests. */
   walker?: Pick<WalkerOptions, 'patienceMs' | 'cores'>;
+  /** Where the system tells what is mounted, if not where Linux does; for tests. */
+  mountsFile?: string;
 }
 
 /**
@@ -56,6 +60,7 @@ export async function openFilesystem({
   root: given,
   location = given,
   walker: walkerOptions = {},
+  mountsFile,
 }: FilesystemOptions): Promise<Driver> {
   const { root, stats: rootStats } = resolveRoot(given);
   const writer = openWriter(
@@ -64,7 +69,13 @@ export async function openFilesystem({
   );
 
   const smallFiles = openSmallReader();
-  const walker = openWalker({ root, readNow: smallFiles.readNow, ...walkerOptions });
+  const attached = openAttachedFolders(root, mountsFile);
+  const walker = openWalker({
+    root,
+    readNow: smallFiles.readNow,
+    onLink: attached.note,
+    ...walkerOptions,
+  });
 
   /** An unmounted or replaced root makes every file look absent; that must never pass for an empty store. */
   function assertRootUnchanged(operation: string): void {
@@ -83,6 +94,20 @@ export async function openFilesystem({
     }
   }
 
+  /** What is absent at a key counts only while the root and all that leads from it to there is what it was. */
+  function assertAbsent(operation: string, key: string): void {
+    assertRootUnchanged(operation);
+    attached.assertUnchanged(operation, key, 'key');
+    const link = danglingLinkTo(root, key);
+    if (link !== undefined) {
+      throw new DriverError(
+        'BAD_LISTING',
+        `Whether ${root}${key} exists cannot be told: ${root}${link} is a symbolic link whose target does not exist. Mend or remove it.`,
+        describe(operation, key),
+      );
+    }
+  }
+
   async function* list(
     prefix: string,
     { signal, ...wanted }: ListOptions = {},
@@ -91,6 +116,7 @@ export async function openFilesystem({
     throwIfAborted(signal, details);
     try {
       if (isPlainPrefix(prefix)) {
+        attached.look(prefix);
         yield* walker.pages(prefix, wanted, signal);
       }
     } catch (error) {
@@ -99,6 +125,7 @@ export async function openFilesystem({
     }
     // What is absent counts as absent once the listing has ended.
     assertRootUnchanged('list');
+    attached.assertUnchanged('list', prefix, 'prefix');
   }
 
   async function stat(key: string, { signal }: CallOptions = {}): Promise<ObjectStat | undefined> {
@@ -112,7 +139,7 @@ export async function openFilesystem({
     } catch (error) {
       const code = systemCode(error);
       if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') {
-        assertRootUnchanged('stat');
+        assertAbsent('stat', key);
         return undefined;
       }
       throw filesystemError(error, 'stat', root + key, key);
@@ -195,10 +222,9 @@ export async function openFilesystem({
     );
   }
 
-  /** What is absent counts as absent only while the root is what it was. */
   function readError(error: unknown, key: string): unknown {
     if (systemCode(error) === 'ENOENT') {
-      assertRootUnchanged('read');
+      assertAbsent('read', key);
     }
     return filesystemError(error, 'read', root + key, key);
   }
@@ -219,6 +245,7 @@ export async function openFilesystem({
       );
     }
     assertRootUnchanged('write');
+    attached.assertUnchanged('write', key, 'key');
     try {
       await writer.replaceFile(root + key, provenBody(body, { expectedDigest, signal, details }));
     } catch (error) {
@@ -236,7 +263,9 @@ export async function openFilesystem({
         throwIfAborted(signal, describe('delete', key));
         if (invalidKeyReason(key) === undefined) {
           const folder = await writer.removeFile(root + key);
-          if (folder !== undefined) {
+          if (folder === undefined) {
+            assertAbsent('delete', key);
+          } else {
             changed.add(folder);
           }
         }
@@ -276,8 +305,9 @@ export async function openFilesystem({
     list,
     async listFolder(folder: string, { signal }: CallOptions = {}) {
       throwIfAborted(signal, describe('listFolder', folder));
-      const listing = isPlainPrefix(folder) ? listOneFolder(root, folder) : { folders: [], objects: [] };
+      const listing = isPlainPrefix(folder) ? listLevel(folder) : { folders: [], objects: [] };
       assertRootUnchanged('listFolder');
+      attached.assertUnchanged('listFolder', folder, 'key');
       return listing;
     },
     stat,
@@ -291,6 +321,11 @@ export async function openFilesystem({
     findFolders: (ending, options) => findFolders(root, ending, options),
     close: () => walker.close(),
   };
+
+  function listLevel(folder: string): FolderListing {
+    attached.look(folder);
+    return listOneFolder(root, folder, attached.note);
+  }
 
   function assertReadable(key: string): void {
     if (invalidKeyReason(key) !== undefined) {

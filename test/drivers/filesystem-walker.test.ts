@@ -67,7 +67,13 @@ describe('listing in other threads', () => {
   async function pagesOf(options: Partial<WalkerOptions>, prefix: string): Promise<ObjectStat[][]> {
     let clockMs = 0;
     const { readNow } = openSmallReader();
-    const walker = openWalker({ root: `${root}/`, readNow, now: () => (clockMs += 1), ...options });
+    const walker = openWalker({
+      root: `${root}/`,
+      readNow,
+      onLink: () => {},
+      now: () => (clockMs += 1),
+      ...options,
+    });
     const pages: ObjectStat[][] = [];
     for await (const page of walker.pages(prefix, {}, undefined)) {
       pages.push(page);
@@ -252,7 +258,13 @@ describe('listing in other threads', () => {
   });
 
   it('ends threads that have nothing to do, and starts others when there is', async () => {
-    const threads = new WalkThreads({ root: `${root}/`, threadsMax: () => 2, onSleeps: () => {}, idleMs: 0 });
+    const threads = new WalkThreads({
+      root: `${root}/`,
+      threadsMax: () => 2,
+      onSleeps: () => {},
+      onLink: () => {},
+      idleMs: 0,
+    });
     const keysOf = async (prefix: string): Promise<string[]> => {
       const keys: string[] = [];
       for await (const page of threads.pages(prefix, {}, undefined)) {

@@ -1,5 +1,6 @@
 import type { ObjectStat } from '../driver.ts';
 import { DriverError, type DriverErrorCode } from '../errors.ts';
+import type { AttachedFolder } from './attached-folders.ts';
 import { systemCode } from './errors.ts';
 import type { WalkWanted } from './walk.ts';
 
@@ -24,6 +25,8 @@ export type WalkReply =
       isLast: boolean;
       /** How often the thread slept for it: see `countSleeps`. */
       sleeps: number;
+      /** Those that the walk followed for it. */
+      links: AttachedFolder[];
     }
   | { kind: 'failed'; job: number; error: PackedError };
 

@@ -1,4 +1,5 @@
 import { parentPort } from 'node:worker_threads';
+import type { AttachedFolder } from './attached-folders.ts';
 import { filesystemError } from './errors.ts';
 import { openSmallReader } from './read-small.ts';
 import { countSleeps } from './sleeps.ts';
@@ -12,6 +13,8 @@ const PAGE_SIZE = 250;
 
 interface Begun extends WalkBegin {
   walk?: Walk;
+  /** Followed since the last page. */
+  links: AttachedFolder[];
 }
 
 /** Those under way. Each goes on by a page when it is asked for one, so that they take turns. */
@@ -24,7 +27,7 @@ parentPort?.on('message', (request: WalkRequest) => {
     return;
   }
   if (request.begin !== undefined) {
-    walks.set(request.walk, request.begin);
+    walks.set(request.walk, { ...request.begin, links: [] });
   }
   const begun = walks.get(request.walk);
   if (begun !== undefined) {
@@ -36,10 +39,15 @@ function answerTo(job: number, begun: Begun): WalkReply {
   const { root, prefix, wanted } = begun;
   const sleepsBefore = countSleeps();
   try {
-    begun.walk ??= walkFiles(root, prefix, { ...wanted, readNow: smallFiles.readNow });
+    begun.walk ??= walkFiles(root, prefix, {
+      ...wanted,
+      readNow: smallFiles.readNow,
+      onLink: (link) => begun.links.push(link),
+    });
     const page = begun.walk.nextPage(PAGE_SIZE);
     const sleeps = countSleeps() - sleepsBefore;
-    return { kind: 'page', job, page: packPage(page), isLast: page.length < PAGE_SIZE, sleeps };
+    const links = begun.links.splice(0);
+    return { kind: 'page', job, page: packPage(page), isLast: page.length < PAGE_SIZE, sleeps, links };
   } catch (error) {
     // A failed system call is the store's failure.
     return { kind: 'failed', job, error: packError(filesystemError(error, 'list', root + prefix, prefix)) };

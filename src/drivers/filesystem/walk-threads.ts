@@ -1,5 +1,6 @@
 import type { ObjectStat } from '../driver.ts';
 import { leastLoaded, programBeside, Thread } from '../thread.ts';
+import type { AttachedFolder } from './attached-folders.ts';
 import { systemCode } from './errors.ts';
 import {
   unpackError,
@@ -25,6 +26,8 @@ export interface WalkThreadsOptions {
   threadsMax: () => number;
   /** Told of each page: how often the walk slept for it, and how many files it has. */
   onSleeps: (sleeps: number, files: number) => void;
+  /** Told of the links that a walk followed for a page, before the page is given. */
+  onLink: (link: AttachedFolder) => void;
   /** After so long without a walk they end; the next one starts others. */
   idleMs?: number | undefined;
 }
@@ -63,7 +66,7 @@ export class WalkThreads {
   ): AsyncGenerator<ObjectStat[]> {
     const walk = this.#nextWalk;
     this.#nextWalk += 1;
-    const { root, onSleeps } = this.#options;
+    const { root, onSleeps, onLink } = this.#options;
     const walker = this.#threadFor();
     walker.load += 1;
     const ask = (begin?: WalkBegin): Promise<Page> => {
@@ -75,8 +78,9 @@ export class WalkThreads {
     try {
       let asked = ask({ root, prefix, wanted });
       for (;;) {
-        const { page, isLast, sleeps } = await asked;
+        const { page, isLast, sleeps, links } = await asked;
         onSleeps(sleeps, page.keys.length);
+        links.forEach(onLink);
         if (!isLast) {
           asked = ask();
         }

@@ -2,6 +2,7 @@ import { lstatSync, readdirSync, statSync, type Dirent, type Stats } from 'node:
 import type { FolderListing, ListOptions, LeafFolders, ObjectStat } from '../driver.ts';
 import { DriverError } from '../errors.ts';
 import { compareKeys, sortKeys } from '../keys.ts';
+import { danglingLinkTo, identify, type AttachedFolder } from './attached-folders.ts';
 import { filesystemError, systemCode } from './errors.ts';
 import type { SmallReader } from './read-small.ts';
 
@@ -23,6 +24,8 @@ export interface WalkWanted extends Pick<ListOptions, 'leaves' | 'content' | 'em
 export interface WalkOptions extends WalkWanted {
   /** Needed for `content`. */
   readNow?: SmallReader['readNow'] | undefined;
+  /** Told of each symbolic link to a folder, before that is gone into. */
+  onLink?: ((link: AttachedFolder) => void) | undefined;
 }
 
 export interface Walk {
@@ -51,7 +54,7 @@ interface Entries {
 
 /** Begins a walk over every file whose key starts with `prefix`, ascending by key bytes. `root` ends in `/`. */
 export function walkFiles(root: string, prefix: string, options: WalkOptions = {}): Walk {
-  const { leaves = [], content, emptyFolders = false, after = '', readNow } = options;
+  const { leaves = [], content, emptyFolders = false, after = '', readNow, onLink } = options;
   const top = prefix.slice(0, prefix.lastIndexOf('/') + 1);
   const levels: Level[] = [];
   enter(top, prefix.slice(top.length));
@@ -83,6 +86,7 @@ export function walkFiles(root: string, prefix: string, options: WalkOptions = {
     }
     if (link !== undefined) {
       refuseCircle(root, key, link, levels);
+      onLink?.({ folder: key, identity: identify(link) });
     } else if (leaf?.name.test(name) === true) {
       const found = describeLeaf(root, key, leaf);
       if (found !== undefined) {
@@ -125,15 +129,23 @@ function isPassed(key: string, after: string): boolean {
 }
 
 /** One level of the tree: the files in `folder` and its folders, both ascending. */
-export function listOneFolder(root: string, folder: string): FolderListing {
+export function listOneFolder(
+  root: string,
+  folder: string,
+  onLink?: (link: AttachedFolder) => void,
+): FolderListing {
   const listing: FolderListing = { folders: [], objects: [] };
   const { names, links } = readEntries(root, folder);
   for (const name of names) {
+    const link = links?.get(name);
     if (name.endsWith('/')) {
+      if (link !== undefined) {
+        onLink?.({ folder: folder + name, identity: identify(link) });
+      }
       listing.folders.push(folder + name);
       continue;
     }
-    const object = describeFile(root, folder + name, links?.get(name));
+    const object = describeFile(root, folder + name, link);
     if (object !== undefined) {
       listing.objects.push(object);
     }
@@ -148,6 +160,9 @@ function readEntries(root: string, folder: string): Entries {
   } catch (error) {
     // ENOTDIR: what the caller took for a folder is a file, so no key starts with `folder`.
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') {
+      if (systemCode(error) === 'ENOENT') {
+        refuseDangling(root, folder);
+      }
       return { names: [], links: undefined, isGone: true };
     }
     throw filesystemError(error, 'list', root + folder, folder);
@@ -189,11 +204,8 @@ function followedStats(root: string, key: string, isLink: boolean): Stats | unde
     if (systemCode(error) !== 'ENOENT') {
       throw filesystemError(error, 'list', root + key, key);
     }
-    if (isLink && isStillThere(root + key)) {
-      throw listingError(
-        `${root}${key} is a symbolic link whose target does not exist: mend or remove it.`,
-        key,
-      );
+    if (isLink) {
+      refuseDangling(root, key);
     }
     return undefined;
   }
@@ -205,6 +217,17 @@ function followedStats(root: string, key: string, isLink: boolean): Stats | unde
     );
   }
   return stats;
+}
+
+/** @throws DriverError BAD_LISTING when what is missing may be behind a link that leads nowhere. */
+function refuseDangling(root: string, key: string): void {
+  const link = danglingLinkTo(root, key);
+  if (link !== undefined) {
+    throw listingError(
+      `${root}${link} is a symbolic link whose target does not exist: mend or remove it.`,
+      link,
+    );
+  }
 }
 
 function isStillThere(path: string): boolean {

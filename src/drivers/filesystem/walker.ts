@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import type { ObjectStat } from '../driver.ts';
+import type { AttachedFolder } from './attached-folders.ts';
 import type { SmallReader } from './read-small.ts';
 import { walkFiles, type Walk, type WalkWanted } from './walk.ts';
 import { WalkThreads } from './walk-threads.ts';
@@ -22,6 +23,8 @@ export interface WalkerOptions {
   root: string;
   /** For `content`. */
   readNow: SmallReader['readNow'];
+  /** Told of each symbolic link to a folder that a walk follows, before the page behind it is given. */
+  onLink: (link: AttachedFolder) => void;
   /** How long this thread walks altogether before others take over. */
   patienceMs?: number | undefined;
   /** Of this machine. */
@@ -62,13 +65,14 @@ function ownTurn(): Promise<void> {
 export function openWalker({
   root,
   readNow,
+  onLink,
   patienceMs = PATIENCE_MS,
   cores = availableParallelism(),
   now = () => performance.now(),
 }: WalkerOptions): Walker {
   let spentMs = 0;
   let recent = { sleeps: 0, files: 0 };
-  const threads = new WalkThreads({ root, threadsMax, onSleeps: note });
+  const threads = new WalkThreads({ root, threadsMax, onSleeps: note, onLink });
 
   async function* pages(
     prefix: string,
@@ -81,7 +85,7 @@ export function openWalker({
       await ownTurn();
       signal?.throwIfAborted();
       const page = measured(() => {
-        walk ??= walkFiles(root, prefix, { ...wanted, readNow });
+        walk ??= walkFiles(root, prefix, { ...wanted, readNow, onLink });
         return walk.nextPage(PAGE_SIZE);
       });
       const isLast = page.length < PAGE_SIZE;
