@@ -8,6 +8,7 @@ import { readExactly } from './copy-blob.ts';
 import type { RegistryRoot } from './find-registry-root.ts';
 import { meteredBody, type OnBytes } from './metered-body.ts';
 import { deletePlanned } from './migrate/delete.ts';
+import { assertNoEmptiedFolders } from './migrate/emptied-folders.ts';
 import {
   assertDeletesAllowed,
   assertSomethingSelected,
@@ -96,6 +97,7 @@ export async function migrate(
     }
     if (options.delete !== undefined) {
       assertDeletesAllowed(plan, options.delete.max);
+      await assertNoEmptiedFolders(source, plan, { concurrency, signal });
       if (reason === undefined) {
         await assertNothingNeeded(source, target, plan, { concurrency, signal });
       }
