@@ -79,7 +79,8 @@ test('links of a hundred gigabytes of nothing are not read', async () => {
   }
   const target = openMemory();
   const { tally } = await runMigrate(driver, target, { delete: deleteAnything });
-  expect(tally.failures.map((problem) => problem.key).sort()).toEqual(keys.sort());
+  expect(tally.failures).toEqual([]);
+  expect(tally.incompletes.map((problem) => problem.key)).toEqual(expect.arrayContaining(keys));
   expect(await pullableTags(target)).toEqual([]);
 });
 

@@ -212,3 +212,41 @@ describe('migrate, with a layer that is named by SHA-512', () => {
     expect(layerLinks.filter((key) => !target.objects.has(key))).toEqual([]);
   });
 });
+
+describe('migrate to a target to which another tool copied layer links as they were', () => {
+  const broken = { empty: '', 'of another layer': undefined, 'of zeros': '\0'.repeat(71) };
+
+  function copiedByOther(what: keyof typeof broken) {
+    const registry = new RegistryBuilder();
+    const { layers } = registry.push('a', 'v1', registry.image());
+    const key = layerKey('a', layers[0]?.digest ?? '');
+    const link = Buffer.from(broken[what] ?? layers[1]?.digest ?? '');
+    const target = openMemory({
+      objects: [...registry.objects].filter(([each]) => !each.includes('/_manifests/')),
+    });
+    target.objects.set(key, link);
+    return { registry, key, link, target };
+  }
+
+  test.each(['empty', 'of another layer', 'of zeros'] as const)(
+    'publishes no tag that needs one which is broken at the source, too (%s)',
+    async (what) => {
+      const { registry, key, link, target } = copiedByOther(what);
+      registry.objects.set(key, link);
+      const result = await runMigrate(memoryOf(registry.objects), target);
+      expect(exitCodeOf(result)).toBe(3);
+      expect(result.tally.incompletes.map((problem) => problem.key)).toContain(key);
+      expect(publishedTags(target)).toEqual([]);
+    },
+  );
+
+  test.each(['empty', 'of another layer', 'of zeros'] as const)(
+    'mends one that the source has whole, before the tag that needs it (%s)',
+    async (what) => {
+      const { registry, target } = copiedByOther(what);
+      const result = await runMigrate(memoryOf(registry.objects), target);
+      expect(exitCodeOf(result)).toBe(0);
+      expect(contentOf(target.objects)).toEqual(contentOf(registry.objects));
+    },
+  );
+});

@@ -27,6 +27,24 @@ export async function isAtTarget(run: Run, key: string): Promise<Presence> {
   return isAt(run, run.target, key);
 }
 
+/**
+ * As `isAtTarget`, of a layer link. The listing tells its size alone, and other tools copy what is broken: one that no
+ * registry could use counts as missing.
+ */
+export async function isUsableAtTarget(run: Run, key: string): Promise<Presence> {
+  const { target, signal } = run;
+  try {
+    const link = readLink(await run.limit(() => target.readSmall(key, MAX_LINK_BYTES, { signal })));
+    return link.valid && isUsable(key, link.digest) ? 'published' : 'missing';
+  } catch (error) {
+    if (isDriverError(error, 'NOT_FOUND', 'CHANGED')) {
+      return 'missing';
+    }
+    await run.fail(key, error);
+    return 'failed';
+  }
+}
+
 export async function isAtSource(run: Run, key: string): Promise<Presence> {
   return isAt(run, run.source, key);
 }
@@ -164,6 +182,12 @@ export function isAlias(name: Digest, target: Digest | undefined): target is Dig
     digestParts(name).algorithm !== 'sha256' &&
     digestParts(target).algorithm === 'sha256'
   );
+}
+
+/** Whether a registry finds by this link what it is named by, or, of a tarsum, anything at all. */
+export function isUsable(key: string, digest: Digest | undefined): boolean {
+  const name = digestInName(key);
+  return name === undefined || digest === name || isAlias(name, digest);
 }
 
 /** Says what is wrong with a link, for the report. */

@@ -9,6 +9,8 @@ import {
   isAlias,
   isAtSource,
   isAtTarget,
+  isUsable,
+  isUsableAtTarget,
   readManifest,
   readSourceLink,
   type SourceLink,
@@ -106,7 +108,7 @@ class RepositoryPublisher {
 
   async #publishLayer(key: string): Promise<LinkState> {
     const planned = this.#plannedLayers.get(key);
-    const there = planned === undefined ? await isAtTarget(this.#run, key) : 'missing';
+    const there = planned === undefined ? await isUsableAtTarget(this.#run, key) : 'missing';
     if (there !== 'missing') {
       return there === 'published' ? this.#stateOfLinkAtTarget(key) : there;
     }
@@ -114,13 +116,12 @@ class RepositoryPublisher {
     if (typeof link === 'string') {
       return link;
     }
-    const name = digestInName(key);
-    const isBroken = name !== undefined && link.digest !== name && !isAlias(name, link.digest);
+    const isBroken = !isUsable(key, link.digest);
     if (isBroken && (await this.#leaveIncomplete(key, brokenLink(link)))) {
       return 'incomplete';
     }
     // A manifest needs the blob that it names, whatever a broken link says.
-    const digest = isBroken ? name : link.digest;
+    const digest = isBroken ? digestInName(key) : link.digest;
     if (digest === undefined) {
       return this.#writeLink(key, link, planned);
     }
