@@ -3,10 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RegistryBuilder } from '../../fixtures/registry-builder.ts';
-import type { Driver } from '../../src/drivers/driver.ts';
 import { openFilesystem } from '../../src/drivers/filesystem.ts';
 import { assertNoEmptiedFolders } from '../../src/operations/migrate/emptied-folders.ts';
-import type { Plan } from '../../src/operations/migrate/plan.ts';
 import { withHooks } from '../support/hooked-driver.ts';
 import { deleteAnything, memoryOf, runMigrate } from '../support/migrating.ts';
 
@@ -40,18 +38,15 @@ describe('a source on which a disk was not mounted from the start', () => {
     rmSync(folder(name), { recursive: true });
   }
 
-  /** What a run would delete at a target that has everything. */
-  async function planFor(source: Driver): Promise<Plan> {
-    const target = memoryOf(registry.objects);
-    return (await runMigrate(source, target, { dryRun: true, delete: deleteAnything })).plan;
-  }
-
+  /** Why a run that deletes from a target which has everything is refused; undefined where it is not. */
   async function judge(): Promise<unknown> {
     const source = await openFilesystem({ root: base });
     try {
-      return await assertNoEmptiedFolders(source, await planFor(source), { concurrency: 4 }).catch(
-        (error: unknown) => error,
-      );
+      const target = memoryOf(registry.objects);
+      await runMigrate(source, target, { dryRun: true, delete: deleteAnything });
+      return undefined;
+    } catch (error) {
+      return error;
     } finally {
       await source.close();
     }
@@ -115,7 +110,8 @@ describe('a source on which a disk was not mounted from the start', () => {
     remove('team29/app/_manifests');
     remove('team29/deep/app/_manifests');
     const source = await openFilesystem({ root: base });
-    const plan = await planFor(source);
+    const target = memoryOf(registry.objects);
+    const { plan } = await runMigrate(source, target, { dryRun: true, delete: deleteAnything });
     const asked: string[] = [];
     const watched = withHooks(source, { before: ({ key }) => void asked.push(key) });
     await assertNoEmptiedFolders(watched, plan, { concurrency: 4 });
