@@ -15,6 +15,12 @@ const networkCodes = new Set([
   'ENETDOWN',
   'EHOSTUNREACH',
   'EHOSTDOWN',
+  'ENOTCONN',
+  // Of this machine: sockets, ports or buffers that come free again.
+  'EMFILE',
+  'EADDRNOTAVAIL',
+  'ENOBUFS',
+  'ERR_STREAM_PREMATURE_CLOSE',
   // Of the SDK.
   'REQUEST_SEND_ERROR',
   'PARSE_ERROR',
@@ -175,8 +181,9 @@ function explainTransport(failure: AzureFailure, { host, location }: AzurePlace)
     return undefined;
   }
   if (code === 'ENOTFOUND') {
+    // Name servers say so in passing, too. A slip costs little: before the first answer only a few attempts are made.
     return {
-      code: 'STORE_NOT_FOUND',
+      code: 'UNAVAILABLE',
       sentence: `There is no host ${host}: check the account name and the realm of ${location}, and this machine's name resolution.`,
     };
   }
