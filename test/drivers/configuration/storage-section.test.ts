@@ -397,6 +397,9 @@ describe('a storage section', () => {
     expect(refusal(minimalS3, { REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: '/x' }).message).toMatch(
       /several drivers, s3 \(.*\) and filesystem/,
     );
+    expect(refusal('filesystem: {}', { REGISTRY_STORAGE_S3_BUCKET: 'q' }).message).toMatch(
+      /filesystem \(\S+:3\) and s3 \(the environment variable REGISTRY_STORAGE_S3_BUCKET\).*: unset REGISTRY_STORAGE_S3_BUCKET, or set REGISTRY_STORAGE=s3 /,
+    );
     expect(read(minimalS3, { REGISTRY_STORAGE: '{filesystem: {rootdirectory: /x}}' }).location).toEqual({
       driver: 'filesystem',
       path: '/x',
