@@ -6,7 +6,7 @@ import { azureRoot } from './root.ts';
 const mebibyte = 1024 * 1024;
 
 /** A part is at least 5 MiB in S3; the registry takes at most 2.5 GiB (GitLab `s3-aws/common`, chunksize). */
-const s3ChunkSize = { min: 5 * mebibyte, max: 2560 * mebibyte };
+export const s3ChunkSize = { min: 5 * mebibyte, max: 2560 * mebibyte };
 
 /** A block is at most 4000 MiB (Azure "Put Block", service version 2019-12-12 and later). */
 const azureChunkSize = { min: 1, max: 4000 * mebibyte };

@@ -75,6 +75,23 @@ describe('a PUT to Azure that is answered with 201', () => {
     },
   );
 
+  it.each(puts)('has failed when a page of something else came with it: %s', async (_, comp, write) => {
+    let puts = 0;
+    const driver = await openWith(
+      answering(comp, (response) => {
+        puts += 1;
+        response.writeHead(201).end(comp === 'block' && puts > 2 ? '' : '<html>Welcome</html>');
+      }),
+    );
+    // A block is sent again by the driver itself.
+    if (comp === 'block') {
+      await write(driver);
+      expect(puts).toBe(4);
+      return;
+    }
+    expect(await failureOf(write(driver))).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+  });
+
   it.each(puts)('says no more than an answer does: %s', async (_, comp, write) => {
     let sentBytes = 0;
     const driver = await openWith(
@@ -91,6 +108,27 @@ describe('a PUT to Azure that is answered with 201', () => {
     );
     expect((await failureOf(write(driver))).code).toBe('UNEXPECTED');
     expect(sentBytes).toBeLessThan(64 * 1024 * 1024);
+  });
+});
+
+describe('a 404 that Azure did not send', () => {
+  const calls: [string, (driver: Driver) => Promise<unknown>][] = [
+    ['a stat', (driver) => driver.stat('key')],
+    ['a read', (driver) => readAll(driver, 'key')],
+    ['a small read', (driver) => driver.readSmall('key', 100)],
+  ];
+
+  it.each(calls)('is no absence: %s', async (_, call) => {
+    const driver = await openWith((__, response) => response.writeHead(404).end('default backend - 404'));
+    expect(await failureOf(call(driver))).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+  });
+
+  it('deletes nothing', async () => {
+    const driver = await openWith((request, response) => {
+      request.resume().on('end', () => response.writeHead(404).end('default backend - 404'));
+    });
+    const failures = await driver.delete(['a']);
+    expect(failures).toMatchObject([{ key: 'a', error: { code: 'UNAVAILABLE' } }]);
   });
 });
 

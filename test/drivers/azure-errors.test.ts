@@ -10,7 +10,10 @@ describe('errors of Azure', () => {
     [404, 'ContainerNotFound', 'STORE_NOT_FOUND', false, 'no container registry'],
     [409, 'ContainerBeingDeleted', 'STORE_NOT_FOUND', false, 'being deleted'],
     [404, 'BlobNotFound', 'NOT_FOUND', false, 'docker/x'],
-    [404, undefined, 'NOT_FOUND', false, 'docker/x'],
+    [404, 'ResourceNotFound', 'NOT_FOUND', false, 'docker/x'],
+    [404, 'CannotVerifyCopySource', 'NOT_FOUND', false, 'docker/x'],
+    [404, undefined, 'UNAVAILABLE', true, 'not as Azure says it'],
+    [404, 'NoSuchRoute', 'UNAVAILABLE', true, 'NoSuchRoute'],
     [403, 'AuthenticationFailed', 'UNAUTHENTICATED', false, "this machine's clock"],
     [401, 'NoAuthenticationInformation', 'UNAUTHENTICATED', false, 'check the account key'],
     [409, 'PublicAccessNotPermitted', 'UNAUTHENTICATED', false, 'anonymous'],
@@ -48,7 +51,12 @@ describe('errors of Azure', () => {
     [undefined, 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'UNAVAILABLE', true, 'LENGTH'],
     [undefined, 'HPE_INVALID_CONSTANT', 'UNAVAILABLE', true, 'HPE_'],
     [undefined, 'EAI_AGAIN', 'UNAVAILABLE', true, 'EAI_AGAIN'],
-    [undefined, 'ENOTFOUND', 'STORE_NOT_FOUND', false, 'account name and the realm'],
+    [undefined, 'ENOTFOUND', 'UNAVAILABLE', true, 'account name and the realm'],
+    [undefined, 'EMFILE', 'UNAVAILABLE', true, 'EMFILE'],
+    [undefined, 'EADDRNOTAVAIL', 'UNAVAILABLE', true, 'EADDRNOTAVAIL'],
+    [undefined, 'ENOBUFS', 'UNAVAILABLE', true, 'ENOBUFS'],
+    [undefined, 'ENOTCONN', 'UNAVAILABLE', true, 'ENOTCONN'],
+    [undefined, 'ERR_STREAM_PREMATURE_CLOSE', 'UNAVAILABLE', true, 'PREMATURE'],
     [undefined, 'SELF_SIGNED_CERT_IN_CHAIN', 'UNAVAILABLE', false, 'NODE_EXTRA_CA_CERTS'],
     [undefined, 'CERT_HAS_EXPIRED', 'UNAVAILABLE', false, 'CERT_HAS_EXPIRED'],
     [undefined, 'ERR_TLS_CERT_ALTNAME_INVALID', 'UNAVAILABLE', false, 'certificate'],
@@ -88,7 +96,9 @@ describe('errors of Azure', () => {
 
   it.each(['list', 'listFolder'])('takes a %s that is not found for no absence', (operation) => {
     const failure = { status: 404, name: 'RestError', message: 'as said' };
-    expect(azureFailureError(failure, place, { operation, key: '' }).code).toBe('UNEXPECTED');
+    expect(azureFailureError(failure, place, { operation, key: '' }).code).toBe('UNAVAILABLE');
+    const absent = { ...failure, code: 'BlobNotFound' };
+    expect(azureFailureError(absent, place, { operation, key: '' }).code).toBe('UNAVAILABLE');
     const gone = { ...failure, code: 'ContainerNotFound' };
     expect(azureFailureError(gone, place, { operation, key: '' }).code).toBe('STORE_NOT_FOUND');
   });

@@ -54,7 +54,11 @@ export async function connect(options: AzureConnectionOptions): Promise<AzureCon
     sdk: () => (opening ??= openSdk({ access, place, identity, connections, timeouts })),
     close() {
       http.close();
-      void opening?.then((sdk) => sdk.close());
+      // What could not be opened was said to whoever asked for it.
+      opening?.then(
+        (sdk) => sdk.close(),
+        () => {},
+      );
     },
   };
 }

@@ -3,6 +3,7 @@ import pLimit from 'p-limit';
 import type { DeleteFailure } from '../driver.ts';
 import type { DriverError } from '../errors.ts';
 import { throwIfAborted } from '../body.ts';
+import { isAbsence } from './explain.ts';
 import { azureError, azureFailureError, statusOf, type AzureCall } from './errors.ts';
 import { withSignal } from './requests.ts';
 import type { AzureTarget } from './write.ts';
@@ -73,7 +74,7 @@ export function blobDeleter({ sdk, place }: AzureTarget) {
     answer: BatchSubResponse | undefined,
     call: AzureCall,
   ): DeleteFailure[] {
-    if (answer !== undefined && (answer.status < 300 || isAbsent(answer.status, answer.errorCode))) {
+    if (answer !== undefined && (answer.status < 300 || isAbsence(answer.status, answer.errorCode))) {
       return [];
     }
     const error = azureFailureError(
@@ -99,8 +100,4 @@ export function blobDeleter({ sdk, place }: AzureTarget) {
       return failure.code === 'NOT_FOUND' ? [] : [{ key, error: failure }];
     }
   }
-}
-
-function isAbsent(status: number, code: string | undefined): boolean {
-  return status === 404 && code !== 'ContainerNotFound';
 }

@@ -15,6 +15,12 @@ const networkCodes = new Set([
   'ENETDOWN',
   'EHOSTUNREACH',
   'EHOSTDOWN',
+  'ENOTCONN',
+  // Of this machine: sockets, ports or buffers that come free again.
+  'EMFILE',
+  'EADDRNOTAVAIL',
+  'ENOBUFS',
+  'ERR_STREAM_PREMATURE_CLOSE',
   // Of the SDK.
   'REQUEST_SEND_ERROR',
   'PARSE_ERROR',
@@ -30,6 +36,25 @@ const networkCodes = new Set([
 
 /** Of an answer that this driver itself does not believe: the store received other bytes than were sent. */
 export const otherBytesReceived = 'OtherBytesReceived';
+
+/** Of an answer with a status of success and a page that Azure does not send: something before the store gave it. */
+export const notOfTheStore = 'NotOfTheStore';
+
+/**
+ * What Azure says of a blob that is not there (Azure, "Blob Storage error codes"), to HEAD in `x-ms-error-code`. A 404
+ * without such a code comes from what stands between, which knows nothing of the blob.
+ */
+const absenceCodes: ReadonlySet<string | undefined> = new Set([
+  'BlobNotFound',
+  'ResourceNotFound',
+  'PathNotFound',
+  // Of a copy: the source.
+  'CannotVerifyCopySource',
+]);
+
+export function isAbsence(status: number | undefined, code: string | undefined): boolean {
+  return status === 404 && absenceCodes.has(code);
+}
 
 /** What a failure means to an operator. `retryable` is left out where the code decides. */
 export interface Explanation {
@@ -140,6 +165,11 @@ function explainCode(failure: AzureFailure, place: AzurePlace, call: AzureCall):
         // A run compares blobs by name and size alone: by itself, the next one would leave this as it is.
         sentence: `${host} received other bytes of ${object} than were sent, and took them ${answer}: what is there now may be wrong, and the next run would take it for copied. Check what stands between, remove it there, and run again.`,
       };
+    case notOfTheStore:
+      return {
+        code: 'UNAVAILABLE',
+        sentence: `${host} answered with a page of something else when asked to ${verbOf(call)} ${object}, so that nobody knows whether it is stored: check the service URL of ${location}, and what stands between.`,
+      };
     case 'InvalidOperation':
       // Azurite's answer to a wrong Content-MD5.
       return /md5/iu.test(failure.message) ? damagedInTransit(object, answer) : undefined;
@@ -175,8 +205,9 @@ function explainTransport(failure: AzureFailure, { host, location }: AzurePlace)
     return undefined;
   }
   if (code === 'ENOTFOUND') {
+    // Name servers say so in passing, too. A slip costs little: before the first answer only a few attempts are made.
     return {
-      code: 'STORE_NOT_FOUND',
+      code: 'UNAVAILABLE',
       sentence: `There is no host ${host}: check the account name and the realm of ${location}, and this machine's name resolution.`,
     };
   }
@@ -218,8 +249,13 @@ function explainStatus(failure: AzureFailure, place: AzurePlace, call: AzureCall
         code: 'STORE_NOT_FOUND',
         sentence: `${host} sends requests elsewhere ${answer}: correct the account or the service URL of ${location}, and check whether a proxy stands between.`,
       };
-    case status === 404 && call.operation !== 'list' && call.operation !== 'listFolder':
+    case isAbsence(status, code) && call.operation !== 'list' && call.operation !== 'listFolder':
       return { code: 'NOT_FOUND', sentence: `${object} is not in ${location}.` };
+    case status === 404:
+      return {
+        code: 'UNAVAILABLE',
+        sentence: `Asked to ${verbOf(call)} ${object}, ${host} says "not found" ${answer}, but not as Azure says it: check the service URL of ${location}, and what stands between.`,
+      };
     case status === 401:
       return {
         code: 'UNAUTHENTICATED',

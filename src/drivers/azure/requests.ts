@@ -4,7 +4,7 @@ import { DriverError } from '../errors.ts';
 import type { WholeAnswer } from '../exchange.ts';
 import { describeBlob, unquoted, type AzureBlob } from './blob.ts';
 import { AzureRefusal } from './errors.ts';
-import { otherBytesReceived } from './explain.ts';
+import { notOfTheStore, otherBytesReceived } from './explain.ts';
 import { headerOf, refusalInSpiteOfStatus, type AzureHttp, type AzureRequest } from './http.ts';
 import { ListingPageError, scanListingPage, type AzureListPage } from './listing-page.ts';
 
@@ -186,6 +186,14 @@ const created: readonly number[] = [201];
 function requireStored(answer: WholeAnswer, md5: string): void {
   if (answer.body.byteLength > 0 && answer.body.includes('<Error')) {
     throw refusalInSpiteOfStatus(answer.body.toString('utf8'));
+  }
+  if (answer.body.byteLength > 0 && headerOf(answer, 'etag') === undefined) {
+    throw new AzureRefusal({
+      status: answer.statusCode,
+      code: notOfTheStore,
+      message: 'The answer has a body, and no ETag.',
+      header: () => undefined,
+    });
   }
   const received = headerOf(answer, 'content-md5');
   if (received !== undefined && received !== md5) {

@@ -37,12 +37,22 @@ export function applyEnvironment(file: StorageFile, env: Environment): StorageFi
       storage = value;
     } else {
       const sections = sectionsOf(storage);
+      const [section = ''] = names;
+      if (!Object.keys(sections).some((key) => key.toUpperCase() === section)) {
+        // What the file does not have at all is there because of this variable.
+        origins.set(section.toLowerCase(), variable);
+      }
       setInStorage(sections, names, value);
       storage = sections;
     }
     origins.set(names.join('.').toLowerCase(), variable);
   }
-  return { storage, where: whereOf(origins, file.where) };
+  const variableOf = originOf(origins);
+  const where: Where = (names) => {
+    const variable = variableOf(names);
+    return variable === undefined ? file.where(names) : `the environment variable ${variable}`;
+  };
+  return { storage, where, variableOf };
 }
 
 /** A copy that can be changed. A driver alone may be written as a word: `storage: filesystem`. */
@@ -113,14 +123,14 @@ function parsed(variable: string, text: string): unknown {
   }
 }
 
-function whereOf(origins: ReadonlyMap<string, string>, inFile: Where): Where {
+function originOf(origins: ReadonlyMap<string, string>): (names: readonly string[]) => string | undefined {
   return (names) => {
     for (let length = names.length; length >= 0; length -= 1) {
       const variable = origins.get(names.slice(0, length).join('.').toLowerCase());
       if (variable !== undefined) {
-        return `the environment variable ${variable}`;
+        return variable;
       }
     }
-    return inFile(names);
+    return undefined;
   };
 }

@@ -1,4 +1,5 @@
 import { LocationError } from '../location-error.ts';
+import { codeOf, inText, isInBlock, otherCodeAt, otherUseAt, withoutBlockComments } from './ruby-code.ts';
 import { NotLiteral, readRubyLiteral } from './ruby-literal.ts';
 import type { StorageFile } from './storage-file.ts';
 
@@ -24,6 +25,8 @@ interface Assignment {
  */
 export function parseGitlabRb(source: string, path: string): StorageFile {
   const text = withoutBlockComments(source);
+  const code = codeOf(text);
+  refuseOtherWays();
   const storage = lastAssignment('registry', 'storage');
   if (storage !== undefined && storage.value !== null) {
     return {
@@ -48,19 +51,31 @@ export function parseGitlabRb(source: string, path: string): StorageFile {
     where: () => (offset === undefined ? path : lineAt(offset)),
   };
 
-  function lastAssignment(section: string, name: string): Assignment | undefined {
-    const include = /^[ \t]*from_file\b/m.exec(text);
-    if (include !== null) {
-      throw computed(include.index, 'another file is read here, which may say where the registry is');
+  function refuseOtherWays(): void {
+    const include = otherCodeAt(text, code);
+    if (include !== undefined) {
+      throw computed(include, 'other code is run here, which may say where the registry is');
     }
+    const use = otherUseAt(text, code, 'registry');
+    if (use !== undefined) {
+      throw computed(
+        use,
+        'the settings of the registry may be changed here by other means than an assignment',
+      );
+    }
+  }
+
+  function lastAssignment(section: string, name: string): Assignment | undefined {
     let found: Assignment | undefined;
     for (const { index, 0: written } of text.matchAll(mentionOf(section, name))) {
-      if (isInComment(text, index)) {
+      const startsLine = /(^|\n)[ \t]*$/.test(text.slice(0, index));
+      // In a comment, or in a text, unless it looks as if that had ended before.
+      if (code[index] === ' ' || (code[index] === inText && !startsLine)) {
         continue;
       }
       const assigned = /^[ \t]*=(?![=~>])/.exec(text.slice(index + written.length))?.[0];
-      const startsLine = /(^|\n)[ \t]*$/.test(text.slice(0, index));
-      if (assigned === undefined || !startsLine || isInBlock(text, index)) {
+      const isSimple = assigned !== undefined && startsLine && code[index] !== inText;
+      if (!isSimple || isInBlock(code, index)) {
         throw computed(index, `${section}['${name}'] is not simply assigned here`);
       }
       found = readAssignment(index, index + written.length + assigned.length, `${section}['${name}']`);
@@ -72,7 +87,8 @@ export function parseGitlabRb(source: string, path: string): StorageFile {
     const keys = new Map<string, number>();
     try {
       const { value, end } = readRubyLiteral(text, start, keys);
-      if (!/^[ \t]*(;[ \t]*)?(#[^\n]*)?(\r?\n|$)/.test(text.slice(end))) {
+      const isCalled = /^\s*&?\.(?!\.)/.test(code.slice(end));
+      if (isCalled || !/^[ \t]*(;[ \t]*)?(#[^\n]*)?(\r?\n|$)/.test(text.slice(end))) {
         throw new NotLiteral(end);
       }
       return { value, keys, offset };
@@ -101,31 +117,5 @@ export function parseGitlabRb(source: string, path: string): StorageFile {
 }
 
 function mentionOf(section: string, name: string): RegExp {
-  return new RegExp(`(?<![\\w.'"])${section}\\[(?:'${name}'|"${name}"|:${name})\\]`, 'g');
-}
-
-/** Keeps lines and offsets. */
-function withoutBlockComments(source: string): string {
-  return source.replace(/^=begin\b[^]*?^=end\b[^\n]*/gm, (comment) => comment.replace(/[^\n]/g, ' '));
-}
-
-/** Quotes before a `#` are not weighed: a mention after a `#` in a text is rare, and harmless to overlook. */
-function isInComment(text: string, offset: number): boolean {
-  return text.slice(text.lastIndexOf('\n', offset) + 1, offset).includes('#');
-}
-
-/** Whether what stands here may not happen, or more than once: it is inside of an `if`, a `do` and the like. */
-function isInBlock(text: string, offset: number): boolean {
-  let depth = 0;
-  for (const line of text.slice(0, offset).split('\n')) {
-    if (
-      /^\s*(if|unless|case|while|until|for|begin|def|class|module)\b/.test(line) ||
-      /\bdo\s*(\|[^|]*\|)?\s*$/.test(line)
-    ) {
-      depth += /\bend\s*$/.test(line) ? 0 : 1;
-    } else if (/^\s*end\b/.test(line)) {
-      depth = Math.max(0, depth - 1);
-    }
-  }
-  return depth > 0;
+  return new RegExp(`(?<![\\w.'"])${section}\\s*\\[\\s*(?:'${name}'|"${name}"|:${name})\\s*\\]`, 'g');
 }

@@ -1,5 +1,5 @@
 import { bucketRule, isBucketName } from '../location.ts';
-import { checkS3Parameters } from '../location-parameters.ts';
+import { checkS3Parameters, s3ChunkSize } from '../location-parameters.ts';
 import { trimSlashes } from '../root.ts';
 import { complainAt } from './storage-file.ts';
 import type { ConfiguredStore, S3Credentials } from './store.ts';
@@ -86,7 +86,7 @@ export function s3Store(section: DriverSection): ConfiguredStore {
       storageclass: values.storageclass?.toUpperCase(),
       secure: values.secure,
       skipverify: values.skipverify,
-      chunksize: values.chunksize,
+      chunksize: chunkSizeOf(section, values.chunksize),
       maxrequestspersecond: values.maxrequestspersecond,
       // With objectownership the bucket's owner owns what is written, and the registry sends no ACL.
       objectacl: values.objectownership === 'true' ? undefined : values.objectacl,
@@ -105,6 +105,30 @@ export function s3Store(section: DriverSection): ConfiguredStore {
     location: { driver: 's3', bucket, rootdirectory: trimSlashes(rootdirectory), ...parameters },
     credentials: credentialsOf(section, values),
   };
+}
+
+/** What distribution takes at most (2.8.2, `s3-aws/s3.go`), which is also what S3 takes as one part. */
+const maxRegistryChunkBytes = 5 * 1024 ** 3;
+
+/** A size that only the registry can use is cut to what is used here: it is no reason not to open the store. */
+function chunkSizeOf({ name, where, notices }: DriverSection, text: string | undefined): string | undefined {
+  if (text === undefined) {
+    return undefined;
+  }
+  const bytes = Number(text);
+  if (!(bytes >= s3ChunkSize.min && bytes <= maxRegistryChunkBytes)) {
+    throw complainAt(
+      where,
+      [name, 'chunksize'],
+      `must be a whole number of bytes from ${s3ChunkSize.min} to ${maxRegistryChunkBytes}`,
+    );
+  }
+  if (bytes > s3ChunkSize.max) {
+    notices.push(
+      `${where([name, 'chunksize'])}: chunksize is followed up to ${s3ChunkSize.max} only: regtool sends no larger parts.`,
+    );
+  }
+  return String(Math.min(bytes, s3ChunkSize.max));
 }
 
 function credentialsOf(

@@ -6,6 +6,8 @@ export interface StorageFile {
   storage: unknown;
   /** Where a value stands, for messages: `config.yml:12`. The path begins below `storage`. */
   where: Where;
+  /** The environment variable that a value comes from, undefined where it comes from the file. */
+  variableOf?: ((path: readonly string[]) => string | undefined) | undefined;
 }
 
 export type Where = (path: readonly string[]) => string;

@@ -3,7 +3,7 @@ import { nearestName } from '../nearest-name.ts';
 import { azureStore } from './azure-section.ts';
 import { filesystemStore } from './filesystem-section.ts';
 import { s3Store } from './s3-section.ts';
-import { complainAt, isMap, shownName, type StorageFile, type Where } from './storage-file.ts';
+import { complainAt, isMap, shownName, type StorageFile } from './storage-file.ts';
 import type { ConfiguredStore, RegistrySettings } from './store.ts';
 import { type DriverSection, parametersOf } from './values.ts';
 
@@ -39,7 +39,8 @@ const advice: Readonly<Record<string, string>> = {
  * Makes a store of a configuration's `storage` section.
  * @throws LocationError CONFIGURATION_INVALID, CONFIGURATION_UNSUPPORTED
  */
-export function readStorageSection({ storage, where }: StorageFile, path: string): StorageSection {
+export function readStorageSection(file: StorageFile, path: string): StorageSection {
+  const { storage, where } = file;
   const sections = typeof storage === 'string' ? { [storage]: null } : storage;
   if (sections === undefined || sections === null) {
     throw new LocationError(
@@ -51,13 +52,13 @@ export function readStorageSection({ storage, where }: StorageFile, path: string
     throw complainAt(where, [], 'must be a map with one driver in it');
   }
   const notices: string[] = [];
-  const name = driverOf(sections, where);
+  const name = driverOf(sections, file);
   const section = { name, parameters: parametersOf(name, sections[name], where), where, notices };
   return { ...openerOf(section)(section), settings: settingsOf(sections), notices };
 }
 
 /** The one section that is no helper. */
-function driverOf(sections: Record<string, unknown>, where: Where): string {
+function driverOf(sections: Record<string, unknown>, { where, variableOf }: StorageFile): string {
   const names = Object.keys(sections).filter((name) => !helpers.has(name));
   const [name] = names;
   if (name === undefined) {
@@ -65,7 +66,17 @@ function driverOf(sections: Record<string, unknown>, where: Where): string {
   }
   if (names.length > 1) {
     const shown = names.map((other) => `${shownName(other) ?? 'another'} (${where([other])})`).join(' and ');
-    throw complainAt(where, [], `names several drivers, ${shown}, and the registry starts with exactly one`);
+    const fromVariable = names.find((other) => variableOf?.([other]) !== undefined);
+    const isMixed = names.some((other) => variableOf?.([other]) === undefined);
+    const remedy =
+      fromVariable !== undefined && isMixed
+        ? `: unset ${variableOf?.([fromVariable])}, or set REGISTRY_STORAGE=${shownName(fromVariable) ?? 'DRIVER'} as well, so that variables alone say everything`
+        : '';
+    throw complainAt(
+      where,
+      [],
+      `names several drivers, ${shown}, and the registry starts with exactly one${remedy}`,
+    );
   }
   return name;
 }

@@ -25,10 +25,28 @@ export const plainFlag = z
   .boolean('must be true or false without quotes: the registry does not start with anything else')
   .transform(String);
 
-/** Digits, as a number or as text. */
+/** A number, or text that Go's strconv.ParseInt takes for one of any base: `0x600000`, `0o17`, `1_000`. As digits. */
 export const wholeNumber = z
-  .union([z.int(), z.string().regex(/^\d{1,15}$/, 'must be a whole number')], 'must be a whole number')
+  .union(
+    [
+      z.int(),
+      z
+        .string()
+        .regex(
+          /^\+?(?:0[xX](?:_?[\da-fA-F])+|0[bB](?:_?[01])+|0[oO]?(?:_?[0-7])+|0|[1-9](?:_?\d)*)$/,
+          'must be a whole number',
+        )
+        .transform(integerOf)
+        .refine(Number.isSafeInteger, 'must be a whole number'),
+    ],
+    'must be a whole number',
+  )
   .transform(String);
+
+function integerOf(text: string): number {
+  // In Go a leading zero makes it octal, too.
+  return Number(text.replaceAll(/[+_]/g, '').replace(/^0(?=\d)/, '0o'));
+}
 
 /** Known, and of no use here. */
 export const unused = z.unknown().optional();

@@ -52,6 +52,10 @@ registry['enable'] = true
     ["registry['storage'] = { 'a' => 1 }\nregistry['storage'] = { 'b' => 2 }", { b: 2 }],
     ["if false\n  puts 1\nend\nregistry['storage'] = { 'b' => 2 }", { b: 2 }],
     ["=begin\nregistry['storage'] = foo\n=end\nregistry['storage'] = { 'b' => 2 }", { b: 2 }],
+    ["registry[ 'storage' ] = { 'b' => 2 }", { b: 2 }],
+    ["registry['storage'] = { 'b' => 2 }\n__END__\nregistry['storage'] = { 'c' => 3 }", { b: 2 }],
+    ["x = if false\n  1\nend\nregistry['storage'] = { 'b' => 2 }", { b: 2 }],
+    ["[1].each { |x| puts x }\nregistry['storage'] = { 'b' => 2 }", { b: 2 }],
   ])('%s', (text, expected) => {
     expect(storageOf(text)).toEqual(expected);
   });
@@ -65,6 +69,15 @@ registry['enable'] = true
       { filesystem: { rootdirectory: '/mnt/shared/registry' } },
     ],
     ["registry['enable'] = true\nregistry['storage_delete_enabled'] = true", omnibusDefault],
+    // What other files have that has nothing to do with the registry.
+    [
+      "gitlab_rails['ldap_servers'] = YAML.load <<-'EOS'\n  main: # it's\n    load: 'LDAP'\nEOS",
+      omnibusDefault,
+    ],
+    ["require 'json'\nregistry_external_url 'https://r.example'", omnibusDefault],
+    ["gitlab_rails['a'] = { 'eval' => 1, registry: true }.merge(x)\nfoo.load(1)", omnibusDefault],
+    ['%w(a b).each { |t| gitlab_rails["#{t}_enabled"] = true }', omnibusDefault],
+    ["# registry.store('storage', x); r = registry\nnginx['x'] = \"eval registry\"", omnibusDefault],
   ])('without a hash means a folder: %j', (text, expected) => {
     expect(storageOf(text)).toEqual(expected);
   });
@@ -91,6 +104,21 @@ registry['enable'] = true
     ["from_file '/etc/gitlab/more.rb'\nregistry['storage'] = {}", 1],
     ['gitlab_rails[\'registry_path\'] = "#{base}/registry"', 1],
     [`registry['storage'] = ${'['.repeat(1000)}`, 1],
+    ["\nr = registry\nr['storage'] = {}", 2],
+    ["registry.store('storage', {})", 1],
+    ["registry.merge!({ 'storage' => {} })", 1],
+    ['registry[name] = {}', 1],
+    ["Gitlab['registry']['storage'] = {}", 1],
+    ["x = '#1'; registry['storage'] = {}", 1],
+    ["\ninstance_eval(File.read('/etc/gitlab/more.rb'))", 2],
+    ["\nDir.glob('/etc/gitlab/*.rb').each { |f| eval File.read(f) }", 2],
+    ["load '/etc/gitlab/more.rb'", 1],
+    ["require_relative 'more'", 1],
+    ["require '/etc/gitlab/more'", 1],
+    ["registry['storage'] = {}\n  # more\n  .merge(x)", 1],
+    ["x = if false\n  registry['storage'] = {}\nend", 2],
+    ["[1].each { |x|\n  registry['storage'] = {}\n}", 2],
+    ["x = %q(it's)\nregistry['storage'] = {}\ny = 'z'", 2],
   ])('is not run: %j is refused at its line', (text, line) => {
     let failure: unknown;
     try {

@@ -397,12 +397,39 @@ describe('a storage section', () => {
     expect(refusal(minimalS3, { REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: '/x' }).message).toMatch(
       /several drivers, s3 \(.*\) and filesystem/,
     );
+    expect(refusal('filesystem: {}', { REGISTRY_STORAGE_S3_BUCKET: 'q' }).message).toMatch(
+      /filesystem \(\S+:3\) and s3 \(the environment variable REGISTRY_STORAGE_S3_BUCKET\).*: unset REGISTRY_STORAGE_S3_BUCKET, or set REGISTRY_STORAGE=s3 /,
+    );
     expect(read(minimalS3, { REGISTRY_STORAGE: '{filesystem: {rootdirectory: /x}}' }).location).toEqual({
       driver: 'filesystem',
       path: '/x',
     });
   });
 });
+
+// docker-registry 2.8.2 starts with these, and not with one byte more or less.
+test.each([
+  ['"0x600000"', 6_291_456],
+  ['"5_242_880"', 5_242_880],
+  ['"030000000"', 6_291_456],
+  ['2684354560', 2_684_354_560],
+  ['2684354561', 2_684_354_560],
+  ['5368709120', 2_684_354_560],
+])('a chunksize of %s is taken as the registry takes it', (written, chunksize) => {
+  const { location, notices } = read(`s3: {bucket: my-bucket, region: r, chunksize: ${written}}`);
+  expect(location).toMatchObject({ chunksize });
+  expect(notices.length).toBe(Number(written) > chunksize ? 1 : 0);
+  expect(notices.join()).toMatch(/^$|config\.yml:3: chunksize is followed up to 2684354560/);
+});
+
+test.each(['5368709121', '5242879', '"0x"', '"08"', '"1__0"', '""', '-5242880'])(
+  'a chunksize of %s is refused, as by the registry',
+  (written) => {
+    expect(refusal(`s3: {bucket: my-bucket, region: r, chunksize: ${written}}`).code).toBe(
+      'CONFIGURATION_INVALID',
+    );
+  },
+);
 
 describe('secrets of a file', () => {
   const secrets = ['AKIAIOSFODNN7EXAMPLE', 'wJalrXUtnFEMIbPxRfiCYEXAMPLEKEY', 'FwoGZXIvYXdzEBYaDExAmPlE'];
