@@ -65,18 +65,28 @@ export async function resolveLocation(
     return { location };
   }
   const path = resolve(cwd, location.path);
-  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) {
+  if (kindOf(path) !== 'file') {
     return { location: { driver: 'filesystem', path } };
   }
   const { readConfiguration } = await import('./configuration/read-configuration.ts');
   const { location: found, credentials, settings, notices } = readConfiguration(path, env);
-  if (found.driver === 'filesystem' && statSync(found.path, { throwIfNoEntry: false }) === undefined) {
+  if (found.driver === 'filesystem' && kindOf(found.path) === 'absent') {
     throw new LocationError(
       'CONFIGURATION_INVALID',
       `${path} says that the registry is in the folder ${found.path}, which this machine does not have: if the registry runs in a container, give the folder that is mounted there.`,
     );
   }
   return { location: found, credentials, configuration: { path, settings, notices } };
+}
+
+/** What may not be looked at is taken for a folder: opening it as one then says why it cannot be. */
+function kindOf(path: string): 'file' | 'folder' | 'absent' {
+  try {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    return stats === undefined ? 'absent' : stats.isFile() ? 'file' : 'folder';
+  } catch {
+    return 'folder';
+  }
 }
 
 /**

@@ -38,6 +38,12 @@ describe('a folder', () => {
       code: 'STORE_NOT_FOUND',
     });
   });
+
+  test('that cannot even be looked at is told of in words', async () => {
+    await expect(openStore(parseLocation(join(folder, 'x'.repeat(300))))).rejects.toMatchObject({
+      name: 'DriverError',
+    });
+  });
 });
 
 test('an S3 store is opened with the prefix of its root', async () => {

@@ -381,6 +381,13 @@ describe('what a location leaves to the environment is said in so many words', (
     expect(completeLocation(parseLocation(text), env)).toEqual(parseLocation(expected));
   });
 
+  test('but not an address that holds a password', () => {
+    const env = { AWS_ENDPOINT_URL: 'https://user:hidden@storage.example.com' };
+    const complete = () => completeLocation(parseLocation('s3://b-1'), env);
+    expect(complete).toThrow(/^AWS_ENDPOINT_URL holds/);
+    expect(complete).not.toThrow(/hidden/);
+  });
+
   test.each([
     ['s3://b-1', 'add ?region='],
     ['azure://abc', 'add ?account='],

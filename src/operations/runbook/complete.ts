@@ -41,8 +41,7 @@ export function assertConfigurable(target: StoreLocation): void {
 }
 
 function completeS3(location: S3Location, env: Environment): S3Location {
-  const endpoint =
-    location.endpoint ?? variable(env, 'AWS_ENDPOINT_URL_S3') ?? variable(env, 'AWS_ENDPOINT_URL');
+  const endpoint = location.endpoint ?? endpointIn(env);
   const region =
     location.region ??
     variable(env, 'AWS_REGION') ??
@@ -54,6 +53,19 @@ function completeS3(location: S3Location, env: Environment): S3Location {
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(region === undefined ? {} : { region }),
   };
+}
+
+/** The document is shown to many, so an address that holds a password is not taken over. */
+function endpointIn(env: Environment): string | undefined {
+  const name = ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'].find((each) => variable(env, each) !== undefined);
+  const value = name === undefined ? undefined : variable(env, name);
+  if (value?.includes('@') === true) {
+    throw new LocationError(
+      'LOCATION_INVALID',
+      `${name} holds a user name or a password, which would stand in the document: name the store with ?endpoint=.`,
+    );
+  }
+  return value;
 }
 
 function completeAzure(location: AzureLocation, env: Environment): AzureLocation {
