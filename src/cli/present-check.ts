@@ -130,9 +130,13 @@ function describeTally(tally: FindingTally): string[] {
   ];
 }
 
-function tallyLine({ code, count, sizeBytes }: FindingTally): string {
+function tallyLine({ code, count, blobs, sizeBytes }: FindingTally): string {
   const size = sizeBytes > 0 ? `, ${formatBytes(sizeBytes)}` : '';
-  return `${code}: ${describeFinding(code).title} (${formatCount(count)}${size})`;
+  const number =
+    blobs > 0 && blobs < count
+      ? `${plural('blob', blobs)} in ${plural(blobs === 1 ? 'repository' : 'place', count)}`
+      : formatCount(count);
+  return `${code}: ${describeFinding(code).title} (${number}${size})`;
 }
 
 function exampleLine({ detail, paths, repository, tags }: Finding): string {
@@ -193,13 +197,14 @@ export function checkJson(result: CheckResult, facts: CheckFacts) {
     unknown: result.brokenTags.filter(({ state }) => state === 'unknown'),
     repositories: result.repositories,
     untaggedManifests: result.untaggedManifests,
-    findings: result.findings.map(({ code, severity, count, sizeBytes, examples }) => ({
+    findings: result.findings.map(({ code, severity, count, blobs, sizeBytes, examples }) => ({
       code,
       severity,
       title: describeFinding(code).title,
       clientSees: describeFinding(code).clientSees,
       remedy: describeFinding(code).remedy,
       count,
+      blobs,
       sizeBytes,
       examples,
     })),
