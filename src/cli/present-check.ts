@@ -174,16 +174,22 @@ function kindTable({ counts }: CheckResult): string[] {
   return formatTable(['kind', 'objects', 'bytes'], rows, '');
 }
 
-function dataSentence({ dataRead }: CheckResult, { readData }: CheckFacts): string {
+function dataSentence({ dataRead, unreadCount }: CheckResult, { readData }: CheckFacts): string {
   if (dataRead === undefined || readData === undefined) {
     return 'The bytes of layers and configs were not read: --read-data proves them against their names.';
   }
   const { subset, seed } = readData;
   const isAll = 'percent' in subset && subset.percent === 100;
+  const sample = `(${formatSubset(subset)}, --seed ${seed})`;
+  if (dataRead.blobs === 0) {
+    // What was chosen and could not be read is named above.
+    const why = isAll || unreadCount > 0 ? '' : `, as the sample ${sample} holds none: take a larger one`;
+    return `The bytes of NO blob were read and compared with their names${why}.`;
+  }
   const what = `${plural('blob', dataRead.blobs)} (${formatBytes(dataRead.bytes)})`;
   return isAll
     ? `The bytes of all ${what} were read and compared with their names.`
-    : `The bytes of a sample (${formatSubset(subset)}, --seed ${seed}) of ${what} were read and compared with their names.`;
+    : `The bytes of a sample ${sample} of ${what} were read and compared with their names.`;
 }
 
 /** The stable shape of `--json`. Lists are of the first 1000; `--report` has all. */

@@ -163,6 +163,24 @@ describe('the output of a check', () => {
     );
   });
 
+  test('does not pass off a sample of nothing as proof', () => {
+    const readData = { subset: { percent: 1 }, seed: 77 };
+    const nothing = { ...healthy, dataRead: { blobs: 0, bytes: 0 } };
+    expect(presentCheck(nothing, { ...facts, readData }).join('\n')).toContain(
+      'The bytes of NO blob were read and compared with their names, as the sample (1%, --seed 77) holds none: take a larger one.',
+    );
+    const unread = { ...nothing, unreadCount: 1, unreads: [{ key: 'a', message: 'made up' }] };
+    const all = { subset: { percent: 100 }, seed: 77 };
+    for (const [result, read] of [
+      [unread, readData],
+      [nothing, all],
+    ] as const) {
+      expect(presentCheck(result, { ...facts, readData: read }).join('\n')).toContain(
+        'The bytes of NO blob were read and compared with their names.',
+      );
+    }
+  });
+
   test('says what was not concluded', () => {
     const notExamined = ['Which blobs nothing needs was not concluded: a manifest is missing.'];
     expect(presentCheck({ ...healthy, notExamined }, facts)).toContain(notExamined[0]);
