@@ -130,9 +130,13 @@ function describeTally(tally: FindingTally): string[] {
   ];
 }
 
-function tallyLine({ code, count, sizeBytes }: FindingTally): string {
+function tallyLine({ code, count, blobs, sizeBytes }: FindingTally): string {
   const size = sizeBytes > 0 ? `, ${formatBytes(sizeBytes)}` : '';
-  return `${code}: ${describeFinding(code).title} (${formatCount(count)}${size})`;
+  const number =
+    blobs > 0 && blobs < count
+      ? `${plural('blob', blobs)} in ${plural(blobs === 1 ? 'repository' : 'place', count)}`
+      : formatCount(count);
+  return `${code}: ${describeFinding(code).title} (${number}${size})`;
 }
 
 function exampleLine({ detail, paths, repository, tags }: Finding): string {
@@ -170,16 +174,22 @@ function kindTable({ counts }: CheckResult): string[] {
   return formatTable(['kind', 'objects', 'bytes'], rows, '');
 }
 
-function dataSentence({ dataRead }: CheckResult, { readData }: CheckFacts): string {
+function dataSentence({ dataRead, unreadCount }: CheckResult, { readData }: CheckFacts): string {
   if (dataRead === undefined || readData === undefined) {
     return 'The bytes of layers and configs were not read: --read-data proves them against their names.';
   }
   const { subset, seed } = readData;
   const isAll = 'percent' in subset && subset.percent === 100;
+  const sample = `(${formatSubset(subset)}, --seed ${seed})`;
+  if (dataRead.blobs === 0) {
+    // What was chosen and could not be read is named above.
+    const why = isAll || unreadCount > 0 ? '' : `, as the sample ${sample} holds none: take a larger one`;
+    return `The bytes of NO blob were read and compared with their names${why}.`;
+  }
   const what = `${plural('blob', dataRead.blobs)} (${formatBytes(dataRead.bytes)})`;
   return isAll
     ? `The bytes of all ${what} were read and compared with their names.`
-    : `The bytes of a sample (${formatSubset(subset)}, --seed ${seed}) of ${what} were read and compared with their names.`;
+    : `The bytes of a sample ${sample} of ${what} were read and compared with their names.`;
 }
 
 /** The stable shape of `--json`. Lists are of the first 1000; `--report` has all. */
@@ -193,13 +203,14 @@ export function checkJson(result: CheckResult, facts: CheckFacts) {
     unknown: result.brokenTags.filter(({ state }) => state === 'unknown'),
     repositories: result.repositories,
     untaggedManifests: result.untaggedManifests,
-    findings: result.findings.map(({ code, severity, count, sizeBytes, examples }) => ({
+    findings: result.findings.map(({ code, severity, count, blobs, sizeBytes, examples }) => ({
       code,
       severity,
       title: describeFinding(code).title,
       clientSees: describeFinding(code).clientSees,
       remedy: describeFinding(code).remedy,
       count,
+      blobs,
       sizeBytes,
       examples,
     })),

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { Driver } from '../drivers/driver.ts';
 import { describeFinding, type FindingCode } from '../layout/findings.ts';
 import type {
@@ -8,6 +9,7 @@ import type {
   RepairStep,
 } from '../operations/repair.ts';
 import type { UndoResult } from '../operations/repair/undo.ts';
+import { shellCommand } from '../operations/runbook/shell.ts';
 import { formatTable } from './table.ts';
 import { formatBytes } from '../operations/format-bytes.ts';
 import { escapeForTerminal, formatCount, formatDuration, plural } from './units.ts';
@@ -140,7 +142,8 @@ export function presentRepairResult(result: RepairResult, facts: RepairFacts): s
     ...(facts.undoFile === undefined
       ? []
       : [
-          `What was there before is in ${facts.undoFile}: regtool repair STORE --undo ${facts.undoFile} puts it back.`,
+          `What was there before is in ${escapeForTerminal(facts.undoFile)}. To put it back:`,
+          `  ${escapeForTerminal(shellCommand('regtool', 'repair', result.location, '--undo', resolve(facts.undoFile)))}`,
         ]),
     ...((outcomes.done ?? 0) > 0
       ? ['Restart the registry, or flush its cache (redis), so that it forgets what it knew of blobs.']
@@ -164,7 +167,7 @@ export function presentUndoResult(
   result: UndoResult,
   facts: Pick<RepairFacts, 'dryRun' | 'durationMs'>,
 ): string[] {
-  const { outcomes, failures, left, end } = result;
+  const { outcomes, failures, planned, left, end } = result;
   const counts = [
     facts.dryRun
       ? `would put back ${plural('object', outcomes.planned ?? 0)}`
@@ -184,6 +187,7 @@ export function presentUndoResult(
         : 'Undone:';
   return [
     `${start} ${counts}; ${formatDuration(facts.durationMs)}.`,
+    ...problemLines('Would be put back', planned, outcomes.planned ?? 0),
     ...problemLines('Left as it is', left, outcomes.changed ?? 0),
     ...problemLines('Failed', failures, outcomes.failed ?? 0),
   ];
@@ -243,6 +247,7 @@ export function undoJson(result: UndoResult, store: Driver, facts: RepairFacts) 
     dryRun: facts.dryRun,
     end: result.end,
     outcomes: result.outcomes,
+    planned: result.planned,
     left: result.left,
     failures: result.failures,
     undoFile: facts.undoFile ?? null,

@@ -47,6 +47,8 @@ export interface RepairProblem {
 }
 
 export interface RepairResult {
+  /** The store, as the user would write it. */
+  location: string;
   plan: RepairPlan;
   end: 'done' | 'declined' | 'interrupted';
   outcomes: Partial<Record<StepOutcome, number>>;
@@ -72,7 +74,7 @@ export async function repair(store: Driver, options: RepairOptions): Promise<Rep
     await assertOther(store, other, { openAbove: openAboveOther, signal });
   }
   const plan = await planRepair(store, options);
-  const result: RepairResult = { plan, end: 'done', outcomes: {}, failures: [] };
+  const result: RepairResult = { location: store.location, plan, end: 'done', outcomes: {}, failures: [] };
   for (const left of plan.left) {
     await observer.record(leftRecord(left));
   }

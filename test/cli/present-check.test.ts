@@ -4,8 +4,8 @@ import { checkJson, type CheckFacts, findingRecord, presentCheck } from '../../s
 import { openMemory } from '../../src/drivers/memory.ts';
 import { type Finding, finding } from '../../src/layout/findings.ts';
 import type { CheckedTag, CheckResult } from '../../src/operations/check.ts';
-import { healthyRegistry } from '../operations/check/fixtures.ts';
-import { observe } from '../operations/check/observe.ts';
+import { flipped, healthyRegistry } from '../operations/check/fixtures.ts';
+import { observe, wholeData } from '../operations/check/observe.ts';
 
 const facts: CheckFacts = { location: 's3://bucket', durationMs: 1500, retries: 0, readData: undefined };
 
@@ -117,6 +117,24 @@ describe('the output of a check', () => {
     expect(text).not.toContain('secret-path');
   });
 
+  test('counts a blob once that hurts many repositories', async () => {
+    const registry = new RegistryBuilder();
+    const image = registry.image();
+    for (const repository of ['a', 'b', 'c', 'd']) {
+      registry.push(repository, 'v1', image);
+    }
+    const [first, second] = image.layers;
+    damage(registry, first?.digest);
+    const headOf = async () => {
+      const store = openMemory({ objects: registry.objects });
+      const result = await observe(store, { readData: wholeData });
+      return presentCheck(result, facts).find((line) => line.startsWith('ERROR blob-corrupt'));
+    };
+    expect(await headOf()).toMatch(/\(1 blob in 4 repositories, 1000 B\)$/);
+    damage(registry, second?.digest);
+    expect(await headOf()).toMatch(/\(2 blobs in 8 places, 2\.0 KiB\)$/);
+  });
+
   test('escapes names from the store', () => {
     const evil = 'v\u001B[2J';
     const found = finding({
@@ -143,6 +161,24 @@ describe('the output of a check', () => {
     expect(presentCheck(sampled, { ...facts, readData }).join('\n')).toContain(
       'a sample (5%, --seed 77) of 2 blobs (1.0 KiB) were read',
     );
+  });
+
+  test('does not pass off a sample of nothing as proof', () => {
+    const readData = { subset: { percent: 1 }, seed: 77 };
+    const nothing = { ...healthy, dataRead: { blobs: 0, bytes: 0 } };
+    expect(presentCheck(nothing, { ...facts, readData }).join('\n')).toContain(
+      'The bytes of NO blob were read and compared with their names, as the sample (1%, --seed 77) holds none: take a larger one.',
+    );
+    const unread = { ...nothing, unreadCount: 1, unreads: [{ key: 'a', message: 'made up' }] };
+    const all = { subset: { percent: 100 }, seed: 77 };
+    for (const [result, read] of [
+      [unread, readData],
+      [nothing, all],
+    ] as const) {
+      expect(presentCheck(result, { ...facts, readData: read }).join('\n')).toContain(
+        'The bytes of NO blob were read and compared with their names.',
+      );
+    }
   });
 
   test('says what was not concluded', () => {
@@ -197,8 +233,13 @@ function tagOf(repository: string, tag: string): CheckedTag {
   return { repository, tag, state: 'not-pullable', codes: ['tag-link-empty'] };
 }
 
+function damage(registry: RegistryBuilder, digest = ''): void {
+  const key = keyOf(digest);
+  registry.objects.set(key, flipped(registry.objects.get(key) ?? new Uint8Array()));
+}
+
 function tally(found: Finding) {
-  return { code: found.code, severity: found.severity, count: 1, sizeBytes: 0, examples: [found] };
+  return { code: found.code, severity: found.severity, count: 1, blobs: 0, sizeBytes: 0, examples: [found] };
 }
 
 function keyOf(digest: string): string {

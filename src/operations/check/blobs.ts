@@ -41,11 +41,15 @@ export async function readBlobs(run: CheckRun, shards: readonly Shard[], sample:
     },
   });
 
+  function count(): void {
+    done.blobs += 1;
+    run.observer.progress({ objects: 1 });
+  }
+
   async function prove(digest: Digest, sizeBytes: number): Promise<void> {
     try {
       const { matches, actual } = await run.call(() => prover.prove(digest, sizeBytes));
-      done.blobs += 1;
-      run.observer.progress({ objects: 1 });
+      count();
       if (!matches) {
         run.corrupt.set(digest, actual);
       }
@@ -62,11 +66,16 @@ export async function readBlobs(run: CheckRun, shards: readonly Shard[], sample:
   await run.listings.map(shards, async ({ prefix }) =>
     run.listAll(prefix, {}, async (page) => {
       await Promise.all(
-        page.map(async ({ key, sizeBytes }) => {
+        page.map(async ({ key, sizeBytes, isFolderStub }) => {
           const path = parsePath(key);
-          // An empty one is told without reading.
-          if (path.kind === 'blob-data' && sizeBytes > 0 && sample.includes(path.digest)) {
+          if (path.kind !== 'blob-data' || isFolderStub === true || !sample.includes(path.digest)) {
+            return;
+          }
+          if (sizeBytes > 0) {
             await prove(path.digest, sizeBytes);
+          } else {
+            // An empty one is told without reading.
+            count();
           }
         }),
       );

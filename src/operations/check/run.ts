@@ -10,7 +10,7 @@ import {
   type FindingFacts,
   type Severity,
 } from '../../layout/findings.ts';
-import type { RegistryPath } from '../../layout/paths.ts';
+import { parsePath, type RegistryPath } from '../../layout/paths.ts';
 import { confirmAbsent } from '../absence.ts';
 import { DigestTable } from '../digest-table.ts';
 import { addCount, type KindCounts } from '../counts.ts';
@@ -60,7 +60,11 @@ export interface CheckObserver extends Omit<Observer, 'record'> {
 export interface FindingTally {
   code: FindingCode;
   severity: Severity;
+  /** One for each repository that is hurt. */
   count: number;
+  /** How many blobs they are about, each counted once; 0 where they are about something else. */
+  blobs: number;
+  /** Of the same blob, counted once. */
   sizeBytes: number;
   /** The first few, to show. */
   examples: Finding[];
@@ -104,6 +108,8 @@ export class CheckRun {
   /** Why it cannot be told which blobs nothing needs: the first reason. */
   orphansUnknown: string | undefined;
   #unavailableInARow = 0;
+  /** By code and severity. */
+  readonly #reportedBlobs = new Map<string, DigestTable>();
   readonly #gathered = new Map<string, FindingFacts & { sizeBytes: number; objects: number }>();
 
   constructor(driver: Driver, options: RunOptions) {
@@ -239,17 +245,37 @@ export class CheckRun {
       code: found.code,
       severity: found.severity,
       count: 0,
+      blobs: 0,
       sizeBytes: 0,
       examples: [],
     };
+    const isRepeated = this.#isRepeatedBlob(id, found);
     tally.count += 1;
-    tally.sizeBytes += found.sizeBytes ?? 0;
+    tally.blobs += isAboutBlob(found) && !isRepeated ? 1 : 0;
+    tally.sizeBytes += isRepeated ? 0 : (found.sizeBytes ?? 0);
     if (tally.examples.length < EXAMPLES_MAX) {
       tally.examples.push(found);
     }
     this.findings.set(id, tally);
     await this.observer.finding(found);
   }
+
+  /** Whether the same was found of the same blob before, with another repository. */
+  #isRepeatedBlob(id: string, found: Finding): boolean {
+    const path = parsePath(found.paths[0] ?? '');
+    if (path.kind !== 'blob-data' || found.repository === undefined) {
+      return false;
+    }
+    const known = this.#reportedBlobs.get(id) ?? new DigestTable(KNOWN_BLOBS_MAX, false);
+    this.#reportedBlobs.set(id, known);
+    const isRepeated = known.get(path.digest) !== undefined;
+    known.set(path.digest, 0);
+    return isRepeated;
+  }
+}
+
+function isAboutBlob({ paths }: Finding): boolean {
+  return parsePath(paths[0] ?? '').kind === 'blob-data';
 }
 
 const FATAL: ReadonlySet<DriverErrorCode> = new Set(['ABORTED', 'STORE_NOT_FOUND', 'UNAUTHENTICATED']);

@@ -37,11 +37,13 @@ export interface UndoResult {
   end: 'done' | 'declined' | 'interrupted';
   outcomes: Partial<Record<UndoOutcome, number>>;
   failures: { key: string; message: string }[];
+  /** In a dry run the first of those that would be put back, in the order of their doing, and how. */
+  planned: { key: string; message: string }[];
   /** The first of those that are left as they are, and why. */
   left: { key: string; message: string }[];
 }
 
-const LEFT_KEPT = 1000;
+const KEPT = 1000;
 const CHANGED = 'it is neither what the repair wrote nor what was there before';
 const NOT_MARKED =
   'whether the repair wrote it or a push since is not known, as the repair failed or ended before it could note that it had';
@@ -59,7 +61,7 @@ export async function undoRepair(
   const { observer, signal, dryRun } = options;
   assertSameStore(store, record);
   await assertRegistryRoot(store, 'store', { signal });
-  const result: UndoResult = { end: 'done', outcomes: {}, failures: [], left: [] };
+  const result: UndoResult = { end: 'done', outcomes: {}, failures: [], planned: [], left: [] };
   const noted = notedChanges(record.entries).reverse();
   const blobs = new ProvedBlobs(store, signal);
 
@@ -93,8 +95,7 @@ export async function undoRepair(
       } else if (state === 'written' && !isMade) {
         await leave(entry, NOT_MARKED);
       } else if (dryRun) {
-        settled.set(entry.key, 'already');
-        await settle(entry, 'planned');
+        await plan(entry);
       } else {
         await putBack(entry);
         await settle(entry, 'done');
@@ -108,9 +109,17 @@ export async function undoRepair(
     }
   }
 
+  async function plan(entry: LinkChange | BlobChange): Promise<void> {
+    settled.set(entry.key, 'already');
+    if (result.planned.length < KEPT) {
+      result.planned.push({ key: entry.key, message: howToPutBack(entry) });
+    }
+    await settle(entry, 'planned');
+  }
+
   async function leave(entry: UndoChange, reason: string): Promise<void> {
     settled.set(entry.key, 'changed');
-    if (result.left.length < LEFT_KEPT) {
+    if (result.left.length < KEPT) {
       result.left.push({ key: entry.key, message: reason });
     }
     await settle(entry, 'changed', reason);
@@ -202,6 +211,13 @@ export async function undoRepair(
 
 /** What a change has come to: `written` is what the repair was to write, `kept` is gone and in the quarantine. */
 type ChangeState = 'written' | 'kept' | 'already' | 'changed';
+
+function howToPutBack({ change, former }: LinkChange | BlobChange): string {
+  if (former === null) {
+    return 'remove it';
+  }
+  return change === 'link' ? 'write back what it held' : 'bring it back from the quarantine';
+}
 
 interface NotedChange {
   entry: UndoChange;
