@@ -72,7 +72,7 @@ export abstract class BaseCommand extends Command {
       concurrency: limits.concurrency,
       maxRequestsPerSecond: limits['max-requests-per-second'],
       onNotice: (sentence) => {
-        this.logToStderr(sentence);
+        this.#tell([sentence]);
       },
       onRetry: () => {
         this.#retries += 1;
@@ -104,7 +104,7 @@ export abstract class BaseCommand extends Command {
         this.#progress.add(step);
       },
       notice: (sentence) => {
-        this.logToStderr(sentence);
+        this.#tell([sentence]);
       },
     };
   }
@@ -127,6 +127,11 @@ export abstract class BaseCommand extends Command {
   /** Prints a presentation on stdout, unless with `--json`: prose no wider than a terminal. */
   protected logFitted(lines: readonly string[]): void {
     this.log(fitLines(lines).join('\n'));
+  }
+
+  /** Sentences on stderr, in lines of a terminal where there is one: in a log they are searched for whole. */
+  #tell(lines: readonly string[]): void {
+    this.logToStderr((process.stderr.isTTY ? fitLines(lines) : lines).join('\n'));
   }
 
   /** Prints on stderr, also with `--json`. */
@@ -198,9 +203,7 @@ export abstract class BaseCommand extends Command {
       return Promise.resolve();
     }
     if (failure.stack === undefined) {
-      this.logToStderr(
-        [`Error: ${failure.message}`, ...failure.reasons.map((text) => `  - ${text}`)].join('\n'),
-      );
+      this.#tell([`Error: ${failure.message}`, ...failure.reasons.map((text) => `  - ${text}`)]);
     }
     return Promise.reject(new PrintedError(failure));
   }

@@ -38,7 +38,7 @@ const driverExitCodes: Partial<Record<DriverErrorCode, ExitCode>> = {
 /** Tells what an error means for whoever ran the command, and how the process ends. `signal` is the command's own. */
 export function describeFailure(error: unknown, signal?: AbortSignal): Failure {
   if (isInterruption(error, signal)) {
-    const message = 'Interrupted. What was finished stays; run the same command again to go on.';
+    const message = 'Interrupted. What was done by then stays as it is; run the same command again.';
     return { code: 'INTERRUPTED', exitCode: exitCodes.interrupted, message, reasons: [] };
   }
   if (error instanceof LocationError || error instanceof UsageError) {

@@ -104,7 +104,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)('%s ends the command in order', async 
   const [stderr, exit] = await Promise.all([text(child.stderr), exitOf(child)]);
   expect(exit).toEqual([130, null]);
   expect(stderr).toMatch(
-    /^interrupted: stopping cleanly.*\nobedient .*\nError: Interrupted\. .* run the same command again to go on\.\n$/s,
+    /^interrupted: stopping cleanly.*\nobedient .*\nError: Interrupted\. .* run the same command again\.\n$/s,
   );
 });
 
