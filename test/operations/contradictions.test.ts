@@ -214,7 +214,10 @@ describe('undo', () => {
     const memory = openMemory({ objects: registry.objects });
     const undo = new UndoList();
     await runRepair(memory, { other, undo });
-    expect(undo.entries).toMatchObject([{ key }]);
+    expect(undo.entries).toMatchObject([
+      { change: 'blob', key },
+      { change: 'made', key },
+    ]);
     const failed = await runUndo(failing(memory, key), undo);
     expect(failed).toMatchObject({ outcomes: { failed: 1 }, failures: [{ key }] });
     expect(undoExitCode(failed)).toBe(4);
