@@ -1,4 +1,4 @@
-import { accountRule, isAccountName } from './azure/account.ts';
+import { accountRule, isAccountName } from './azure-account.ts';
 import { LocationError } from './location-error.ts';
 import { nearestName } from './nearest-name.ts';
 import { azureRoot } from './root.ts';

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { AzureOptions } from './azure.ts';
-import { accountOfConnectionString } from './azure/connection-string.ts';
+import { accountOfConnectionString } from './azure-connection-string.ts';
 import type { Environment } from './configuration/environment.ts';
 import type {
   AzureCredentials,

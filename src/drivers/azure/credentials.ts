@@ -1,6 +1,6 @@
 import { DriverError } from '../errors.ts';
-import { accountRule, isAccountHost, isAccountName } from './account.ts';
-import { accountNameIn, parseConnectionString } from './connection-string.ts';
+import { accountRule, isAccountHost, isAccountName } from '../azure-account.ts';
+import { accountNameIn, parseConnectionString } from '../azure-connection-string.ts';
 
 export interface AzureCredentialOptions {
   container: string;

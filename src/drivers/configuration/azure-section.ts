@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { accountOfConnectionString } from '../azure/connection-string.ts';
+import { accountOfConnectionString } from '../azure-connection-string.ts';
 import { containerRule, isContainerName } from '../location.ts';
 import { checkAzureParameters } from '../location-parameters.ts';
 import { trimSlashes } from '../root.ts';
