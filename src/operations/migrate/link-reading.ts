@@ -4,6 +4,7 @@ import { pause, sleepOnClock } from '../../drivers/pause.ts';
 import { digestParts, MAX_LINK_BYTES, readLink, type Digest } from '../../layout/digest.ts';
 import { MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from '../../layout/manifest.ts';
 import { blobDataKey, parsePath } from '../../layout/paths.ts';
+import { readUnlessAbsent } from '../absence.ts';
 import { readProven } from '../read-proven.ts';
 import type { PlannedCopy } from './plan.ts';
 import type { Run } from './run.ts';
@@ -83,15 +84,19 @@ export async function readSourceLink(
   planned: PlannedCopy | undefined,
 ): Promise<SourceLink | 'missing' | 'failed'> {
   try {
-    return await readLinkFile(run, key);
-  } catch (error) {
-    if (!isDriverError(error, 'NOT_FOUND')) {
-      await run.fail(key, error);
-      return 'failed';
+    const { source, signal } = run;
+    const link = await readUnlessAbsent(source, key, { signal }, () => readLinkFile(run, key));
+    if (link !== undefined) {
+      return link.value;
     }
-    const outcome = planned === undefined ? 'vanished' : await run.vanish(key, planned.sizeBytes);
-    return outcome === 'vanished' ? 'missing' : outcome;
+  } catch (error) {
+    await run.fail(key, error);
+    return 'failed';
   }
+  if (planned !== undefined) {
+    await run.vanish(key, planned.sizeBytes);
+  }
+  return 'missing';
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Driver, ObjectStat } from '../../drivers/driver.ts';
 import { isDriverError } from '../../drivers/errors.ts';
 import type { Digest } from '../../layout/digest.ts';
 import { blobDataKey, fromRepository, parsePath, type RegistryPath } from '../../layout/paths.ts';
-import { confirmAbsent } from '../absence.ts';
+import { Contradiction, readUnlessAbsent } from '../absence.ts';
 import { type Limit, limitTo } from '../concurrency.ts';
 import { copyBlob, SMALL_BLOB_BYTES } from '../copy-blob.ts';
 import { BlobProver } from '../prove-blob.ts';
@@ -145,16 +145,16 @@ export class Run {
       underWayBytes += change;
       this.observer.progress({ bytes: change });
     };
+    const copyListed = () => this.#amongItsLike(sizeBytes, () => copy(onBytes));
     try {
-      if (!this.dryRun) {
-        await this.#amongItsLike(sizeBytes, () => copy(onBytes));
+      const { source, signal } = this;
+      if (!this.dryRun && !(await readUnlessAbsent(source, key, { signal }, copyListed))) {
+        this.observer.progress({ bytes: -underWayBytes });
+        await this.vanish(key, sizeBytes);
+        return 'vanished';
       }
     } catch (error) {
       this.observer.progress({ bytes: -underWayBytes });
-      if (isDriverError(error, 'NOT_FOUND') && error.operation !== 'write') {
-        // Only reading the source says this: it was deleted since it was listed.
-        return this.vanish(key, sizeBytes, about);
-      }
       await this.fail(key, error, { sizeBytes, ...about });
       return 'failed';
     }
@@ -174,13 +174,8 @@ export class Run {
     return sizeBytes > LARGE_BYTES ? this.#large(copy) : this.#streamed(copy);
   }
 
-  /** Counts and reports a failure; rethrows what must end the run, which want of an answer does after a while. */
-  async fail(
-    key: string,
-    error: unknown,
-    about?: Partial<ReportRecord>,
-    { hasAnswered = false }: { hasAnswered?: boolean } = {},
-  ): Promise<void> {
+  /** Counts and reports a failure; rethrows what must end the run. */
+  async fail(key: string, error: unknown, about?: Partial<ReportRecord>): Promise<void> {
     if (!(error instanceof Error)) {
       throw error;
     }
@@ -196,7 +191,8 @@ export class Run {
     this.observer.progress({ objects: 1 });
     await this.record(key, { action: 'copy', outcome: 'failed', ...about, reason: error.message });
     const mayNotWrite = error.code === 'PERMISSION_DENIED' && error.operation === 'write';
-    const isUnanswered = error.code === 'UNAVAILABLE' && !hasAnswered;
+    // A store that contradicts itself has answered.
+    const isUnanswered = error.code === 'UNAVAILABLE' && !(error instanceof Contradiction);
     this.#storeFailuresInARow = isUnanswered || mayNotWrite ? this.#storeFailuresInARow + 1 : 0;
     const isHopeless = isDriverError(error, 'STORE_NOT_FOUND', 'UNAUTHENTICATED', 'STORE_FULL');
     if (isHopeless || this.#storeFailuresInARow >= STORE_FAILURES_IN_A_ROW_MAX) {
@@ -205,23 +201,11 @@ export class Run {
     }
   }
 
-  /** Counts and reports what was deleted from the source since it was listed; what it lists all the same has failed. */
-  async vanish(
-    key: string,
-    sizeBytes: number,
-    about?: Partial<ReportRecord>,
-  ): Promise<'vanished' | 'failed'> {
-    try {
-      await confirmAbsent(this.source, key, { signal: this.signal });
-    } catch (error) {
-      // A source that contradicts itself has answered.
-      await this.fail(key, error, { sizeBytes, ...about }, { hasAnswered: true });
-      return 'failed';
-    }
+  /** Counts and reports what was deleted from the source since it was listed. */
+  async vanish(key: string, sizeBytes: number): Promise<void> {
     this.tally.vanished += 1;
     this.observer.progress({ objects: 1, bytes: sizeBytes });
     await this.record(key, { action: 'copy', outcome: 'vanished', sizeBytes });
-    return 'vanished';
   }
 
   /** Counts and reports what is not published because something it needs failed here. */

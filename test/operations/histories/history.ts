@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import fc from 'fast-check';
 import { parseRevisionKey } from '../../../fixtures/keys.ts';
 import { Random } from '../../../fixtures/random-registry.ts';
@@ -15,6 +16,9 @@ import { type Fault, faults, isTransient, withFaults } from './faults.ts';
 import { type Damage, LivingSource } from './living-source.ts';
 import { MirroredStore } from './mirrored-store.ts';
 import { differences, type Expectation, repositoryOfKey } from './naive-copy.ts';
+
+/** A real store on this machine has carried out by then what it will. */
+const BROKEN_OFF_MS = 200;
 
 /** One run of migrate, and what goes on around it. */
 export interface Pass {
@@ -195,6 +199,11 @@ class World {
     await nextTurn();
     // What a run that died had under way comes to its end at a real store.
     await Promise.allSettled(this.#underWay);
+    if (this.#real !== undefined && outcome !== 'done') {
+      // A request that was broken off may be carried out all the same, and later than the next one is.
+      await setTimeout(BROKEN_OFF_MS);
+      await this.#real.target.adopt();
+    }
     const exitCode = result === undefined ? undefined : exitCodeOf(result);
     this.#words.push(
       `RUN ${JSON.stringify(pass)}: ${outcome}, exit ${exitCode}, ${run.mutations} changes${error === undefined ? '' : ` (${error.message})`}`,

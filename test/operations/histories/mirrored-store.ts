@@ -49,6 +49,19 @@ export class MirroredStore {
     }
   }
 
+  /** Makes what is in memory what is in the store, when nobody knows which of the last changes it has carried out. */
+  async adopt(): Promise<void> {
+    const keys = new Set(this.#objects.keys());
+    for await (const page of this.driver.list('')) {
+      for (const { key } of page) {
+        keys.add(key);
+      }
+    }
+    for (const key of keys) {
+      await this.pull(key);
+    }
+  }
+
   /** @throws Error when something changed the store unseen. */
   async assertMirrored(): Promise<void> {
     const keys = new Set<string>();
