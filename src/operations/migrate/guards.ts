@@ -1,5 +1,6 @@
 import type { CallOptions, Driver } from '../../drivers/driver.ts';
 import { overlap } from '../../drivers/keys.ts';
+import { allEnded } from '../concurrency.ts';
 import { SafetyRefusal } from '../errors.ts';
 import type { RegistryRoot } from '../find-registry-root.ts';
 import { folderInsideRegistry } from '../inside-registry.ts';
@@ -48,13 +49,16 @@ export async function assertStores(
       `${inner.location} lies inside ${outer.location}, so one would be changed by the other: nothing was done. Choose stores that do not overlap.`,
     );
   }
-  const root = await assertRegistryRoot(source, 'source', {
-    ...options,
-    openAbove: openAboveSource,
-    besides: target.identity,
-  });
-  await assertRootIsDecided(target, 'target', { ...options, besides: source.identity });
-  await assertNotInside(target, options);
+  // Side by side, as each waits for a distant store; the first that refuses is told of.
+  const [root] = await allEnded([
+    assertRegistryRoot(source, 'source', {
+      ...options,
+      openAbove: openAboveSource,
+      besides: target.identity,
+    }),
+    assertRootIsDecided(target, 'target', { ...options, besides: source.identity }),
+    assertNotInside(target, options),
+  ]);
   return root;
 }
 
