@@ -21,37 +21,47 @@ export interface WhereElseOptions extends CallOptions {
 
 /**
  * Says where a registry really is, when it is not at the root of a store: the root is a folder inside it, or it is
- * somewhere below, or above. One sentence for an operator.
+ * somewhere below, or above; and what to look at where none is found. One sentence for an operator.
  */
-export async function whereElse(
+export async function whereElse(store: Driver, options: WhereElseOptions): Promise<string> {
+  const top = await listTop(store, options);
+  const found = await findNearby(store, top, options);
+  if (found !== undefined) {
+    return found;
+  }
+  return top !== undefined && top.folders.length + top.objects.length === 0
+    ? 'It is empty: check the name, and that its disk is mounted.'
+    : 'Name the folder, or bucket and rootdirectory, that holds docker/; check that its disk is mounted.';
+}
+
+/** The same where none need be: undefined when none is found. */
+export async function registryNearby(store: Driver, options: WhereElseOptions): Promise<string | undefined> {
+  return findNearby(store, await listTop(store, options), options);
+}
+
+async function findNearby(
   store: Driver,
+  top: FolderListing | undefined,
   { openAbove, besides, ...options }: WhereElseOptions,
-): Promise<string> {
+): Promise<string | undefined> {
   const isWanted = (identity: StoreIdentity): boolean => !isSameStore(besides, identity);
   const isWantedAt = (root: string): boolean => isWanted({ ...store.identity, root });
   const other = await findAtOtherRoot(store, options, ({ root }) => isWantedAt(root));
   if (other !== undefined) {
     return describeOtherRoot(other);
   }
-  const top = await listTop(store, options);
-  const folders = top?.folders ?? [];
   const inside = top === undefined ? undefined : await folderInsideRegistry(store, options);
   if (inside !== undefined) {
     return `It looks like the folder ${JSON.stringify(inside)} inside one: name the folder that holds docker/ itself.`;
   }
-  const below = await searchBelow(store, folders, options, (version2) =>
+  const below = await searchBelow(store, top?.folders ?? [], options, (version2) =>
     isWantedAt(store.identity.root + version2.slice(0, -REGISTRY_ROOT.length)),
   );
   if (below !== undefined) {
     return describeRoot(store, below);
   }
   const above = await registryAbove(openAbove, options, isWanted);
-  if (above !== undefined) {
-    return `One is at ${above}.`;
-  }
-  return top !== undefined && top.folders.length + top.objects.length === 0
-    ? 'It is empty: check the name, and that its disk is mounted.'
-    : 'Name the folder, or bucket and rootdirectory, that holds docker/; check that its disk is mounted.';
+  return above === undefined ? undefined : `One is at ${above}.`;
 }
 
 /** Undefined where it cannot be listed: what else is in a folder that is no registry is no reason for another error. */

@@ -371,6 +371,14 @@ describe('what a location leaves to the environment is said in so many words', (
       { AZURE_STORAGE_CONNECTION_STRING: 'AccountName=acc;AccountKey=k' },
       'azure://abc?account=acc',
     ],
+    [
+      'azure://abc',
+      {
+        AZURE_STORAGE_CONNECTION_STRING:
+          'BlobEndpoint=https://acc.blob.core.windows.net/;SharedAccessSignature=sv=1&sig=x',
+      },
+      'azure://abc?account=acc',
+    ],
     ['azure://abc?serviceurl=http://h:1/acc', {}, 'azure://abc?account=acc&serviceurl=http://h:1/acc'],
     [
       'azure://abc?serviceurl=https://acc.blob.x.y',

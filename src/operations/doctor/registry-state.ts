@@ -3,7 +3,7 @@ import { isDriverError } from '../../drivers/errors.ts';
 import { lockfileKey, REGISTRY_ROOT } from '../../layout/paths.ts';
 import { describeOtherRoot, findAtOtherRoot } from '../other-root.ts';
 import { findRegistryRoot } from '../find-registry-root.ts';
-import { type OpenAbove, whereElse } from '../where-else.ts';
+import { type OpenAbove, registryNearby, whereElse } from '../where-else.ts';
 import { type DoctorCheck, type DoctorRole, failed, ok, warning } from './check.ts';
 
 export interface RegistryState {
@@ -56,39 +56,15 @@ export async function examineRegistry(store: Driver, options: RegistryStateOptio
 /** A target need not have a registry yet. One that has it nearby was probably meant to be named otherwise. */
 async function judgeAbsence(store: Driver, options: RegistryStateOptions): Promise<DoctorCheck> {
   const finding = `no registry: there is nothing below ${REGISTRY_ROOT}`;
+  const { openAbove, besides, signal } = options;
   if (options.role !== 'target') {
-    const { openAbove, signal } = options;
     const where = await unlessUnreadable(() => whereElse(store, { openAbove, signal }));
     return options.role === 'source' ? failed('root', finding, where) : warning('root', finding, where);
   }
-  const where = await unlessUnreadable(() => nearby(store, options));
+  const where = await unlessUnreadable(() => registryNearby(store, { openAbove, besides, signal }));
   return where === undefined
     ? ok('root', `nothing below ${REGISTRY_ROOT} yet`)
     : warning('root', `nothing below ${REGISTRY_ROOT}, and a registry nearby`, where);
-}
-
-/**
- * Says where a registry is near a store, undefined where none is. `whereElse` looks above when it found none within,
- * and always gives some advice: what looking above does not change is not about a registry.
- */
-async function nearby(
-  store: Driver,
-  { openAbove, besides, signal }: RegistryStateOptions,
-): Promise<string | undefined> {
-  let isWithin = true;
-  const advice = await whereElse(store, {
-    besides,
-    signal,
-    openAbove: async () => {
-      isWithin = false;
-      return undefined;
-    },
-  });
-  if (isWithin || openAbove === undefined) {
-    return isWithin ? advice : undefined;
-  }
-  const adviceWithAbove = await whereElse(store, { besides, signal, openAbove });
-  return adviceWithAbove === advice ? undefined : adviceWithAbove;
 }
 
 /** What cannot be looked at on the way gives no advice, and is no finding about the root. */

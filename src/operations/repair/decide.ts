@@ -189,40 +189,19 @@ async function decideCorrupt(found: Finding, digest: Digest, deciding: Deciding)
       left: `its bytes do not have its digest${notFetched}: --quarantine moves it aside, so that a push can heal it${other === undefined ? '; --from fetches it from another store' : ''}`,
     };
   }
-  const { code, repository, tags } = found;
   const reason = `move the corrupt blob to ${corrupt.quarantineKey}`;
-  return {
-    step: {
-      kind: 'quarantine',
-      key: blobDataKey(digest),
-      code,
-      repository,
-      repositories: repositoriesOf(found),
-      tags,
-      digest,
-      corrupt,
-      reason,
-    },
-  };
+  return { step: { kind: 'quarantine', ...blobStep(found, digest), corrupt, reason } };
 }
 
 function fetchStep(found: Finding, digest: Digest, sizeBytes: number, other: Driver) {
-  const { code, repository, tags } = found;
-  return {
-    kind: 'fetch' as const,
-    key: blobDataKey(digest),
-    code,
-    repository,
-    repositories: repositoriesOf(found),
-    tags,
-    digest,
-    sizeBytes,
-    reason: `copy the blob from ${other.location}`,
-  };
+  const reason = `copy the blob from ${other.location}`;
+  return { kind: 'fetch' as const, ...blobStep(found, digest), sizeBytes, reason };
 }
 
-function repositoriesOf({ repository }: Finding): Set<string> {
-  return new Set(repository === undefined ? [] : [repository]);
+/** What steps that mend a blob have in common. Further repositories come with further findings. */
+function blobStep({ code, repository, tags }: Finding, digest: Digest) {
+  const repositories = new Set(repository === undefined ? [] : [repository]);
+  return { key: blobDataKey(digest), code, repository, repositories, tags, digest };
 }
 
 type Unproved = Exclude<BlobState, { state: 'proved' }>;

@@ -1,3 +1,4 @@
+import { accountOfConnectionString } from '../../drivers/azure-connection-string.ts';
 import {
   type AzureLocation,
   LocationError,
@@ -69,14 +70,12 @@ function endpointIn(env: Environment): string | undefined {
 }
 
 function completeAzure(location: AzureLocation, env: Environment): AzureLocation {
-  const inConnectionString = /(?:^|;)\s*AccountName=([^;]+)/i.exec(
-    variable(env, 'AZURE_STORAGE_CONNECTION_STRING') ?? '',
-  )?.[1];
+  const connectionString = variable(env, 'AZURE_STORAGE_CONNECTION_STRING');
   const account =
     location.account ??
     (location.serviceurl === undefined ? undefined : accountIn(location.serviceurl)) ??
     variable(env, 'AZURE_STORAGE_ACCOUNT') ??
-    inConnectionString;
+    (connectionString === undefined ? undefined : accountOfConnectionString(connectionString));
   return account === undefined ? location : { ...location, account };
 }
 
