@@ -66,6 +66,7 @@ async function fill(
   }
   const place = await store.newPlace(DIRECT);
   const measured = await measure(first.sync(registry.folder, place));
+  console.error(`  ${first.name}, to fill it: ${JSON.stringify(measured)}`);
   const what = `First copy of ${registry.objects} objects, ${store.name}, ${DIRECT}`;
   results.push({ ...measured, what, tool: first.name, isRegtool: true, objects: registry.objects });
   return place.bucket;
@@ -94,7 +95,10 @@ export async function inTurns<T extends { name: string; isRegtool: boolean }>(
   const runs = new Map<T, Measured[]>();
   for (let round = 0; round < rounds; round += 1) {
     for (const tool of tools) {
-      runs.set(tool, [...(runs.get(tool) ?? []), await run(tool)]);
+      const measured = await run(tool);
+      // At once, as what follows may take hours or fail.
+      console.error(`  ${tool.name}: ${JSON.stringify(measured)}`);
+      runs.set(tool, [...(runs.get(tool) ?? []), measured]);
     }
   }
   return [...runs].map(([{ name, isRegtool }, measured]) => ({
