@@ -4,6 +4,8 @@ import type {
   CopySource,
   DeleteFailure,
   Driver,
+  FolderOptions,
+  ListOptions,
   ObjectStat,
   OtherRoot,
   WriteOptions,
@@ -103,9 +105,9 @@ export async function openAzure(options: AzureOptions): Promise<Driver> {
         partSizeBytes,
       },
 
-      list: (prefix: string, { signal }: CallOptions = {}) => listBlobs(listing, prefix, signal),
+      list: (prefix: string, options: ListOptions = {}) => listBlobs(listing, prefix, options),
 
-      listFolder: (folder: string, { signal }: CallOptions = {}) => listLevel(listing, folder, signal),
+      listFolder: (folder: string, options: FolderOptions = {}) => listLevel(listing, folder, options),
 
       async stat(key: string, { signal }: CallOptions = {}): Promise<ObjectStat | undefined> {
         const call: AzureCall = { operation: 'stat', key, signal };

@@ -44,7 +44,7 @@ export interface Driver {
    * `folder` is '' or ends in `/`. Both lists ascend by key bytes; `folders` holds full prefixes ending in `/`.
    * On stores without folders a folder is what has at least one key below it; a filesystem also names empty ones.
    */
-  listFolder(folder: string, options?: CallOptions): Promise<FolderListing>;
+  listFolder(folder: string, options?: FolderOptions): Promise<FolderListing>;
 
   /** What is known of one object, or undefined when there is none. */
   stat(key: string, options?: CallOptions): Promise<ObjectStat | undefined>;
@@ -137,7 +137,23 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
 
+export interface FolderOptions extends CallOptions {
+  position?: ListPosition | undefined;
+}
+
+/**
+ * How far a listing has got, for a call that repeats it after a failure: begins empty, and is kept by a driver whose
+ * store lists page by page and can go on in the midst. A driver that is given one with a mark begins there.
+ */
+export interface ListPosition {
+  /** The store's own word for the page after the last one that was delivered. */
+  mark?: string | undefined;
+  /** What `listFolder` found in the pages before it. */
+  found?: FolderListing | undefined;
+}
+
 export interface ListOptions extends CallOptions {
+  position?: ListPosition | undefined;
   /**
    * Folders of which the caller needs no more than one file (and perhaps a folder), whose name it knows. What else lies in them may be
    * left out of the listing, and nothing beside: a filesystem then asks for the file, and need not read the folder.

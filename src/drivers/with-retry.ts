@@ -5,8 +5,10 @@ import type {
   CopySource,
   DeleteFailure,
   Driver,
+  FolderOptions,
   HashOptions,
   ListOptions,
+  ListPosition,
   ObjectStat,
   PendingUpload,
   ReadOptions,
@@ -20,8 +22,8 @@ import { isRetryable, retrier, type RetryOptions } from './retrier.ts';
  * Repeats what failed with a `retryable` error, after an exponentially growing pause with full jitter, or after
  * the pause that the store asked for. Bodies are opened anew for each attempt.
  *
- * - A listing that broke off begins again, and what was delivered is dropped; each batch that arrives restores
- *   the full number of attempts.
+ * - A listing that broke off goes on with the page that failed, where the store lists by pages; elsewhere it begins
+ *   again, and what was delivered is dropped. Each page that arrives restores the full number of attempts.
  * - A download is repeated until its first bytes are delivered. After that the error goes up, because the consumer
  *   already has a part: it has to open the object anew.
  * - A delete is repeated for the keys that failed.
@@ -55,9 +57,10 @@ export function withRetry(driver: Driver, options: RetryOptions = {}): Driver {
       const attempts = retry.begin('list', prefix, callOptions.signal);
       let last: string | undefined;
       let checkOrder = ascending(driver, prefix);
+      const position: ListPosition = {};
       const listing = retry.restartable(attempts, () => {
         checkOrder = ascending(driver, prefix);
-        return driver.list(prefix, callOptions);
+        return driver.list(prefix, { ...callOptions, position });
       });
       for await (const batch of listing) {
         checkOrder(batch);
@@ -70,8 +73,22 @@ export function withRetry(driver: Driver, options: RetryOptions = {}): Driver {
       }
     },
 
-    listFolder: (folder: string, callOptions: CallOptions = {}) =>
-      retry.call('listFolder', folder, callOptions.signal, () => driver.listFolder(folder, callOptions)),
+    async listFolder(folder: string, callOptions: FolderOptions = {}) {
+      const attempts = retry.begin('listFolder', folder, callOptions.signal);
+      const position: ListPosition = {};
+      let reached: string | undefined;
+      return retry.until(attempts, async () => {
+        try {
+          return await driver.listFolder(folder, { ...callOptions, position });
+        } catch (error) {
+          if (position.mark !== reached) {
+            reached = position.mark;
+            attempts.reset();
+          }
+          throw error;
+        }
+      });
+    },
 
     stat: (key: string, callOptions: CallOptions = {}) =>
       retry.call('stat', key, callOptions.signal, () => driver.stat(key, callOptions)),

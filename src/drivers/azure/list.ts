@@ -1,4 +1,4 @@
-import type { FolderListing, ObjectStat } from '../driver.ts';
+import type { FolderListing, FolderOptions, ListOptions, ObjectStat } from '../driver.ts';
 import { throwIfAborted } from '../body.ts';
 import { DriverError } from '../errors.ts';
 import { AnswerTooLarge } from '../exchange.ts';
@@ -29,10 +29,10 @@ const largestSinglePutBytes = 5000 * 1024 * 1024;
 export async function* listBlobs(
   listing: AzureListing,
   prefix: string,
-  signal: AbortSignal | undefined,
+  options: ListOptions,
 ): AsyncGenerator<ObjectStat[]> {
   let last: string | undefined;
-  for await (const page of pages(listing, { prefix: listing.root + prefix }, 'list', prefix, signal)) {
+  for await (const page of pages(listing, { prefix: listing.root + prefix }, 'list', prefix, options)) {
     const objects = page.blobs.map((blob) => objectOf(blob, listing.root, prefix, listing.place));
     objects.sort((left, right) => compareKeys(left.key, right.key));
     for (const { key } of objects) {
@@ -54,19 +54,18 @@ export async function* listBlobs(
 export async function listLevel(
   listing: AzureListing,
   folder: string,
-  signal: AbortSignal | undefined,
+  options: FolderOptions,
 ): Promise<FolderListing> {
-  const folders = new Set<string>();
-  const objects: ObjectStat[] = [];
+  const { position = {} } = options;
+  position.found ??= { folders: [], objects: [] };
+  const { folders, objects } = position.found;
   const query = { prefix: listing.root + folder, delimiter: '/' } as const;
-  for await (const page of pages(listing, query, 'listFolder', folder, signal)) {
+  for await (const page of pages(listing, query, 'listFolder', folder, { ...options, position })) {
     objects.push(...page.blobs.map((blob) => objectOf(blob, listing.root, folder, listing.place)));
-    for (const name of page.folders) {
-      folders.add(keyOf(name, listing.root, folder, listing.place));
-    }
+    folders.push(...page.folders.map((name) => keyOf(name, listing.root, folder, listing.place)));
   }
   return {
-    folders: [...folders].sort(compareKeys),
+    folders: [...new Set(folders)].sort(compareKeys),
     objects: objects.sort((left, right) => compareKeys(left.key, right.key)),
   };
 }
@@ -98,7 +97,7 @@ async function* pages(
   query: Pick<AzureListQuery, 'prefix' | 'delimiter'>,
   operation: string,
   key: string,
-  signal: AbortSignal | undefined,
+  { signal, position = {} }: FolderOptions,
 ): AsyncGenerator<AzureListPage> {
   throwIfAborted(signal, { driver: 'azure', operation, key });
   if (/\p{Cs}/u.test(query.prefix)) {
@@ -108,7 +107,7 @@ async function* pages(
       key,
     });
   }
-  let marker: string | undefined;
+  let marker = position.mark;
   let emptyPages = 0;
   do {
     let page: AzureListPage;
@@ -126,8 +125,9 @@ async function* pages(
     if (page.nextMarker !== undefined && emptyPages > maxEmptyPages) {
       throw badListing(`The listing of ${place.location} goes on and on without a single name.`, key);
     }
-    yield page;
     marker = page.nextMarker;
+    position.mark = marker;
+    yield page;
   } while (marker !== undefined);
 }
 

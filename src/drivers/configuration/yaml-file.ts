@@ -11,6 +11,7 @@ import {
 } from 'yaml';
 import { LocationError } from '../location-error.ts';
 import type { StorageFile } from './storage-file.ts';
+import { mergeInPlace } from './yaml-merge.ts';
 
 /** How many nodes aliases may stand for together, so that a few lines cannot become gigabytes. */
 const maxAliasCount = 100;
@@ -19,7 +20,7 @@ const maxAliasCount = 100;
  * Reads the storage section of a registry's `config.yml`. The rest of the file is only checked to be YAML.
  *
  * The rules are those of the registry's own parser (Go's yaml.v2): YAML 1.1, so that `yes` and `off` are booleans and
- * `0755` is octal, but dates and times stay text; of a repeated key the last counts; of several documents the first.
+ * `0755` is octal, but dates and times stay text; of a repeated key the last counts, and a `<<` replaces what stands before it; of several documents the first.
  * Omnibus writes `storage:` followed by JSON, which is YAML, too.
  * @throws LocationError CONFIGURATION_UNREADABLE, naming the line but never showing it: a secret may stand there.
  */
@@ -28,6 +29,12 @@ export function parseYamlFile(text: string, path: string): StorageFile {
   const document = firstDocument(text, lineCounter);
   const lineAt = (offset: number) => `${path}:${lineCounter.linePos(offset).line}`;
   const failure = document?.errors[0];
+  if (failure?.code === 'BAD_ALIAS') {
+    throw new LocationError(
+      'CONFIGURATION_UNREADABLE',
+      `${lineAt(failure.pos[0])}: what its merge key (<<) names is no map: write it out.`,
+    );
+  }
   if (document === undefined || failure !== undefined) {
     throw new LocationError(
       'CONFIGURATION_UNREADABLE',
@@ -65,20 +72,26 @@ export function parseYamlValue(text: string): unknown {
 function firstDocument(text: string, lineCounter: LineCounter): Document | undefined {
   const documents = parseAllDocuments(text, {
     version: '1.1',
-    customTags: withoutTimes,
+    customTags: tagsOf,
     uniqueKeys: false,
     prettyErrors: false,
     logLevel: 'silent',
     lineCounter,
   });
-  return 'empty' in documents ? undefined : documents[0];
+  const document = 'empty' in documents ? undefined : documents[0];
+  if (document !== undefined) {
+    mergeInPlace(document);
+  }
+  return document;
 }
 
-function withoutTimes(tags: Tags): Tags {
+const UNREAD_TAGS = new Set(['tag:yaml.org,2002:timestamp', 'tag:yaml.org,2002:merge']);
+
+/** Without dates and times, which stay text, and without merge keys, which are replaced before. */
+function tagsOf(tags: Tags): Tags {
   return tags.filter(
     (tag) =>
-      typeof tag === 'string' ||
-      (tag.tag !== 'tag:yaml.org,2002:timestamp' && !('format' in tag && tag.format === 'TIME')),
+      typeof tag === 'string' || !(UNREAD_TAGS.has(tag.tag) || ('format' in tag && tag.format === 'TIME')),
   );
 }
 

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import type { CallOptions, FolderListing, ObjectStat } from '../driver.ts';
+import type { FolderListing, FolderOptions, ListOptions, ObjectStat } from '../driver.ts';
 import { DriverError, type DriverErrorDetails } from '../errors.ts';
 import { AnswerTooLarge } from '../exchange.ts';
 import { compareKeys } from '../keys.ts';
@@ -17,10 +17,10 @@ export const MAX_EMPTY_PAGES = 1000;
 export async function* listObjects(
   store: S3Store,
   prefix: string,
-  { signal }: CallOptions = {},
+  options: ListOptions = {},
 ): AsyncGenerator<ObjectStat[]> {
   const order = ascending(store, describeCall('list', prefix));
-  for await (const page of pages(store, prefix, undefined, 'list', signal)) {
+  for await (const page of pages(store, prefix, undefined, 'list', options)) {
     const objects = objectsOf(store, page, order);
     // While the next page is waited for, this one would still be held.
     page.objects.length = 0;
@@ -42,13 +42,15 @@ function objectsOf(store: S3Store, page: ListingPage, order: (key: string) => vo
 export async function listOneFolder(
   store: S3Store,
   folder: string,
-  { signal }: CallOptions = {},
+  options: FolderOptions = {},
 ): Promise<FolderListing> {
   const details = describeCall('listFolder', folder);
-  const orderOfObjects = ascending(store, details);
-  const orderOfFolders = ascending(store, details);
-  const result: FolderListing = { folders: [], objects: [] };
-  for await (const page of pages(store, folder, '/', 'listFolder', signal)) {
+  const { position = {} } = options;
+  position.found ??= { folders: [], objects: [] };
+  const { found: result } = position;
+  const orderOfObjects = ascending(store, details, result.objects.at(-1)?.key);
+  const orderOfFolders = ascending(store, details, result.folders.at(-1));
+  for await (const page of pages(store, folder, '/', 'listFolder', { ...options, position })) {
     for (const object of page.objects) {
       const found = toObjectStat(store, object);
       orderOfObjects(found.key);
@@ -68,7 +70,7 @@ async function* pages(
   prefix: string,
   delimiter: string | undefined,
   operation: string,
-  signal: AbortSignal | undefined,
+  { signal, position = {} }: FolderOptions,
 ): AsyncGenerator<ListingPage> {
   const details = describeCall(operation, prefix);
   const storedPrefix = store.options.root + prefix;
@@ -80,7 +82,7 @@ async function* pages(
     );
   }
   let emptyPages = 0;
-  let token: string | undefined;
+  let token = position.mark;
   do {
     const query: Record<string, string> = {
       'list-type': '2',
@@ -100,8 +102,9 @@ async function* pages(
     if (page.nextToken !== undefined && (page.nextToken === token || emptyPages > MAX_EMPTY_PAGES)) {
       throw badListing(store, 'continues a listing where it was before', details);
     }
-    yield page;
     token = page.nextToken;
+    position.mark = token;
+    yield page;
   } while (token !== undefined);
 }
 
@@ -178,8 +181,8 @@ export function isMd5(etag: string): boolean {
 }
 
 /** Checks that each key comes after the one before. */
-function ascending(store: S3Store, details: DriverErrorDetails): (key: string) => void {
-  let last: string | undefined;
+function ascending(store: S3Store, details: DriverErrorDetails, first?: string): (key: string) => void {
+  let last = first;
   return (key) => {
     if (last !== undefined && compareKeys(last, key) >= 0) {
       throw badListing(store, `listed ${JSON.stringify(key)} after ${JSON.stringify(last)}`, details);
