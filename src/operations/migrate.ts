@@ -19,7 +19,8 @@ import {
 import { deletionCount, disposePlan, doomedKeys, type Plan, type PlannedCopy } from './migrate/plan.ts';
 import { removeGhostTags } from './migrate/ghost-tags.ts';
 import { assertNothingNeeded } from './migrate/proof-of-need.ts';
-import { publishingSteps, type Step } from './migrate/publish-repository.ts';
+import { publishingSteps } from './migrate/publish-repository.ts';
+import type { Step } from './migrate/publish-tags.ts';
 import { Run, type Tally } from './migrate/run.ts';
 import { scan } from './migrate/scan.ts';
 import { assertStillThere } from './registry-root.ts';

@@ -1,9 +1,9 @@
 import type { ObjectKind } from '../observer.ts';
 import type { KindCounts } from '../counts.ts';
-import type { DigestSet } from '../digest-set.ts';
-import type { KeySum } from '../key-sum.ts';
-import type { Spool } from '../spool.ts';
-import type { RepositorySpool } from './repository-spool.ts';
+import { DigestSet } from '../digest-set.ts';
+import { KeySum } from '../key-sum.ts';
+import { Spool } from '../spool.ts';
+import { RepositorySpool } from './repository-spool.ts';
 
 /** Why an object is copied: it is not at the target, or is there with another size or content. */
 export type CopyReason = 'missing' | 'size' | 'content';
@@ -82,6 +82,38 @@ export interface Plan {
   unselectedSamples: string[];
   /** Blobs that are at the target with the right size. */
   knownBlobs: DigestSet;
+}
+
+/** 27 MB at most, of which a registry takes as much as its blobs need; registries with more blobs than this cost a request for each further one that is looked for. */
+const KNOWN_BLOBS_MAX = 1_000_000;
+
+/** @param isSelection of `Plan`. To be ended by `disposePlan`. */
+export function emptyPlan(isSelection: boolean): Plan {
+  return {
+    isSelection,
+    hasRepositories: false,
+    hasSourceRepositories: false,
+    unselectedSamples: [],
+    blobs: new Spool(),
+    others: [],
+    repositories: new RepositorySpool(),
+    foreign: new Spool(),
+    deletions: new Map(),
+    keptAtTarget: 0,
+    keptLockfiles: [],
+    leftovers: [],
+    toCopy: {},
+    equal: {},
+    movedTags: { count: 0, samples: [] },
+    sourceObjects: 0,
+    targetObjects: 0,
+    sourceRevisions: new KeySum(),
+    repositoryTallies: [],
+    notContent: { source: {}, target: {} },
+    foreignSamples: [],
+    listingFailures: [],
+    knownBlobs: new DigestSet(KNOWN_BLOBS_MAX),
+  };
 }
 
 /** GitLab's registry does not start on a store that has both lockfiles. */
