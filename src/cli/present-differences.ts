@@ -130,7 +130,9 @@ function adviceLines({ differencesBy }: VerifyResult): string[] {
       ? ['Delete a blob that is corrupt at the target there; then `regtool migrate` brings the good one.']
       : []),
     ...(has('corrupt-at-source', 'corrupt-at-both')
-      ? ['A blob that is corrupt at the source must come from a backup, or be pushed again.']
+      ? [
+          'A blob that is corrupt at the source: `regtool repair --quarantine` moves it aside there, so that a push heals it (a push alone does not); `--from OTHER` brings it from a store that has it.',
+        ]
       : []),
     'See docs/verify.md for each.',
   ];

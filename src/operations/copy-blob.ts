@@ -25,6 +25,31 @@ export async function copyBlob(
   signal: AbortSignal | undefined,
   onBytes: OnBytes = () => undefined,
 ): Promise<void> {
+  try {
+    await copyProven(source, target, digest, sizeBytes, signal, onBytes);
+  } catch (error) {
+    throw isDriverError(error, 'CORRUPT') && !error.retryable ? corruptAt(source, digest, error) : error;
+  }
+}
+
+/** What is damaged on its way to a store is `retryable`: of what is left the fault is the source's. */
+function corruptAt(source: Driver, digest: Digest, cause: DriverError): DriverError {
+  const key = blobDataKey(digest);
+  return new DriverError(
+    'CORRUPT',
+    `${key} is corrupt in ${source.location}: its bytes do not have the digest that is its name. It was not copied. \`regtool repair --quarantine\` moves it aside, so that a push heals it (a push alone does not); \`--from OTHER\` brings it from a store that has it.`,
+    { driver: source.name, operation: 'copy', key, cause },
+  );
+}
+
+async function copyProven(
+  source: Driver,
+  target: Driver,
+  digest: Digest,
+  sizeBytes: number,
+  signal: AbortSignal | undefined,
+  onBytes: OnBytes,
+): Promise<void> {
   const key = blobDataKey(digest);
   const expectedDigest = digestParts(digest);
   if (sizeBytes <= SMALL_BLOB_BYTES) {

@@ -156,6 +156,7 @@ describe('migrate', () => {
       const target = openMemory();
       const result = await runMigrate(source, target);
       expect(result.tally.failures.map(({ key }) => key)).toEqual([blobKey(corrupt)]);
+      expect(result.tally.failures[0]?.message).toContain(`is corrupt in ${source.location}`);
       expect(result.tally.heldBack).toBeGreaterThan(0);
       expect(target.objects.has(blobKey(corrupt))).toBe(false);
       const tags = await pullableTags(target);
