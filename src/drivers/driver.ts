@@ -142,14 +142,17 @@ export interface FolderOptions extends CallOptions {
 }
 
 /**
- * How far a listing has got, for a call that repeats it after a failure: begins empty, and is kept by a driver whose
- * store lists page by page and can go on in the midst. A driver that is given one with a mark begins there.
+ * How far a listing has got, for `withRetry`, which repeats it after a failure. Begins empty, and is kept by a driver
+ * whose store lists page by page and can go on in the midst; given one with a mark, the driver begins there.
+ * Once the mark is set nothing that can be repeated may fail until the page before it is handed on.
  */
 export interface ListPosition {
-  /** The store's own word for the page after the last one that was delivered. */
+  /** The store's own word for the page after those that were handed on; none before the first page and after the last. */
   mark?: string | undefined;
   /** What `listFolder` found in the pages before it. */
   found?: FolderListing | undefined;
+  /** Pages in a row, the last ones, that had no key. */
+  emptyPages?: number | undefined;
 }
 
 export interface ListOptions extends CallOptions {

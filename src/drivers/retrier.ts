@@ -35,7 +35,8 @@ export interface Retry {
   mayLastMs: number;
 }
 
-interface Attempts {
+/** Those of one call. */
+export interface Attempts {
   /** Pauses and says true, or says false when the error has to go up. Throws ABORTED. */
   mayGoOn: (error: unknown) => Promise<boolean>;
   /** Something came through: the count begins anew. */

@@ -5,6 +5,7 @@ import type {
   ContentDigest,
   CopySource,
   Driver,
+  FolderOptions,
   HashOptions,
   IntoMemory,
   ListOptions,
@@ -107,7 +108,7 @@ export function withLimits(driver: Driver, options: LimitsOptions): Driver {
     list: (prefix: string, callOptions: ListOptions = {}) =>
       countedPages(driver.list(prefix, callOptions), 'list', prefix, callOptions),
 
-    async listFolder(folder: string, callOptions: CallOptions = {}) {
+    async listFolder(folder: string, callOptions: FolderOptions = {}) {
       await takeRequests(1, 'listFolder', folder, callOptions);
       return driver.listFolder(folder, callOptions);
     },

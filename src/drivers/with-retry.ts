@@ -16,14 +16,14 @@ import type {
 } from './driver.ts';
 import { DriverError, isDriverError } from './errors.ts';
 import { compareKeys } from './keys.ts';
-import { isRetryable, retrier, type RetryOptions } from './retrier.ts';
+import { type Attempts, isRetryable, retrier, type RetryOptions } from './retrier.ts';
 
 /**
  * Repeats what failed with a `retryable` error, after an exponentially growing pause with full jitter, or after
  * the pause that the store asked for. Bodies are opened anew for each attempt.
  *
- * - A listing that broke off goes on with the page that failed, where the store lists by pages; elsewhere it begins
- *   again, and what was delivered is dropped. Each page that arrives restores the full number of attempts.
+ * - A listing of objects that broke off goes on with the page that failed, where the store lists by pages; elsewhere it
+ *   begins again, and what was delivered is dropped. Each page that arrives restores the full number of attempts.
  * - A download is repeated until its first bytes are delivered. After that the error goes up, because the consumer
  *   already has a part: it has to open the object anew.
  * - A delete is repeated for the keys that failed.
@@ -55,12 +55,20 @@ export function withRetry(driver: Driver, options: RetryOptions = {}): Driver {
 
     async *list(prefix: string, callOptions: ListOptions = {}) {
       const attempts = retry.begin('list', prefix, callOptions.signal);
+      const position: ListPosition = {};
+      const told = advancing(position, attempts);
       let last: string | undefined;
       let checkOrder = ascending(driver, prefix);
-      const position: ListPosition = {};
-      const listing = retry.restartable(attempts, () => {
-        checkOrder = ascending(driver, prefix);
-        return driver.list(prefix, { ...callOptions, position });
+      const listing = retry.restartable(attempts, async function* () {
+        if (position.mark === undefined) {
+          // From the first page: what has been delivered comes once more.
+          checkOrder = ascending(driver, prefix);
+        }
+        try {
+          yield* driver.list(prefix, { ...callOptions, position });
+        } catch (error) {
+          throw told(error);
+        }
       });
       for await (const batch of listing) {
         checkOrder(batch);
@@ -76,16 +84,12 @@ export function withRetry(driver: Driver, options: RetryOptions = {}): Driver {
     async listFolder(folder: string, callOptions: FolderOptions = {}) {
       const attempts = retry.begin('listFolder', folder, callOptions.signal);
       const position: ListPosition = {};
-      let reached: string | undefined;
+      const told = advancing(position, attempts);
       return retry.until(attempts, async () => {
         try {
           return await driver.listFolder(folder, { ...callOptions, position });
         } catch (error) {
-          if (position.mark !== reached) {
-            reached = position.mark;
-            attempts.reset();
-          }
-          throw error;
+          throw told(error);
         }
       });
     },
@@ -198,6 +202,32 @@ export function withRetry(driver: Driver, options: RetryOptions = {}): Driver {
       return again.map(({ key }) => ({ key, error }));
     }
   }
+}
+
+/**
+ * To be told of each failure of a listing: every page that arrived before it restores the full number of attempts, were
+ * it without a key.
+ * A mark that a store no longer knows, as after it was started anew, is dropped once: the listing begins again.
+ */
+function advancing(position: ListPosition, attempts: Attempts): (error: unknown) => unknown {
+  let reached: string | undefined;
+  let mayBeginAgain = true;
+  return (error) => {
+    if (position.mark !== reached) {
+      reached = position.mark;
+      attempts.reset();
+    } else if (reached !== undefined && mayBeginAgain && isDriverError(error, 'UNEXPECTED')) {
+      mayBeginAgain = false;
+      attempts.reset();
+      reached = undefined;
+      delete position.mark;
+      delete position.found;
+      const { code, message, driver, operation, key } = error;
+      const details = { driver, operation, ...(key === undefined ? {} : { key }) };
+      return new DriverError(code, message, { ...details, cause: error, retryable: true });
+    }
+    return error;
+  };
 }
 
 /** What comes after the last key that was delivered. */

@@ -3,37 +3,98 @@ import type { Driver } from '../../src/drivers/driver.ts';
 import { withRetry } from '../../src/drivers/with-retry.ts';
 import { azureLocalServers } from './azure-local-servers.ts';
 import { listAll } from './contract.ts';
+import { failureOf } from './failure-of.ts';
 import { errorReply, listPage, startLocalServer, type LocalServer } from './s3-local-server.ts';
 
-const PAGES = 40;
-const keys = Array.from({ length: PAGES }, (_, page) => `key${String(page).padStart(2, '0')}`);
+interface Page {
+  keys: string[];
+  /** What the store answers each time that the page is asked for; it is the page itself for `ok`. */
+  answers: ('ok' | 'busy' | 'unknown mark')[];
+}
 
-/** Gives `next` and says of it how often the page was asked for: the first time it is to be refused. */
-function pageByPage() {
-  const asked: string[] = [];
+/** A listing of these pages, of which each time the next answer is given, and then the last one ever after. */
+function listingOf(pages: readonly Page[]) {
+  const asked: number[] = [];
   return {
     asked,
     /** @param mark of the page that is asked for, none for the first one. */
-    page(mark: string | null) {
+    answerFor(mark: string | null) {
       const number = mark === null ? 0 : Number(mark.slice('page'.length));
-      const name = `page${number}`;
-      asked.push(name);
+      const { keys = [], answers = [] } = pages[number] ?? {};
+      const times = asked.filter((other) => other === number).length;
+      asked.push(number);
       return {
-        key: keys[number] ?? '',
-        next: number + 1 < PAGES ? `page${number + 1}` : undefined,
-        isRefused: asked.filter((other) => other === name).length === 1,
+        keys,
+        next: number + 1 < pages.length ? `page${number + 1}` : undefined,
+        answer: answers[times] ?? answers.at(-1) ?? 'ok',
       };
     },
   };
 }
 
-/** Twice in a row, and none of them again after one that came later. */
-const eachTwice = keys.flatMap((_, page) => [`page${page}`, `page${page}`]);
+type Listing = ReturnType<typeof listingOf>;
 
 const ways: [string, (driver: Driver) => Promise<string[]>][] = [
   ['a listing', async (driver) => (await listAll(driver)).map(({ key }) => key)],
   ['a folder', async (driver) => (await driver.listFolder('')).objects.map(({ key }) => key)],
 ];
+
+const PAGES = Array.from({ length: 40 }, (_, index) => `key${String(index).padStart(2, '0')}`);
+
+/** @param open a driver for a store that lists like this. */
+function resumes(open: (listing: Listing) => Promise<Driver>): void {
+  const openTwice = async (listing: Listing) =>
+    withRetry(await open(listing), { attempts: 2, sleep: async () => {} });
+
+  describe.each(ways)('%s', (_, names) => {
+    it('goes on with the page that was refused', async () => {
+      const listing = listingOf(PAGES.map((key) => ({ keys: [key], answers: ['busy', 'ok'] })));
+      expect(await names(await openTwice(listing))).toEqual(PAGES);
+      expect(listing.asked).toEqual(PAGES.flatMap((__, page) => [page, page]));
+    });
+
+    it('has all its attempts again after a page without a key', async () => {
+      const pages: Page[] = [[], [], [], ['a']].map((keys) => ({ keys, answers: ['busy', 'ok'] }));
+      expect(await names(await openTwice(listingOf(pages)))).toEqual(['a']);
+    });
+
+    it('fails when it gets no further', async () => {
+      const listing = listingOf([
+        { keys: ['a'], answers: ['busy', 'ok'] },
+        { keys: ['b'], answers: ['busy'] },
+      ]);
+      expect((await failureOf(names(await openTwice(listing)))).code).toBe('RATE_LIMITED');
+      expect(listing.asked).toEqual([0, 0, 1, 1]);
+    });
+
+    it('begins again, once, where the store knows its mark no more', async () => {
+      const listing = listingOf([
+        { keys: ['a'], answers: ['ok'] },
+        { keys: ['b'], answers: ['busy', 'unknown mark', 'ok'] },
+        { keys: ['c'], answers: ['ok'] },
+      ]);
+      expect(await names(await openTwice(listing))).toEqual(['a', 'b', 'c']);
+      expect(listing.asked).toEqual([0, 1, 1, 0, 1, 2]);
+    });
+
+    it('does not begin again for ever', async () => {
+      const listing = listingOf([
+        { keys: ['a'], answers: ['ok'] },
+        { keys: ['b'], answers: ['busy', 'unknown mark', 'busy', 'unknown mark', 'busy', 'unknown mark'] },
+      ]);
+      expect((await failureOf(names(await openTwice(listing)))).code).toBe('UNEXPECTED');
+      expect(listing.asked).toEqual([0, 1, 1, 0, 1, 1]);
+    });
+  });
+
+  it('is not believed out of order across a page that was refused', async () => {
+    const listing = listingOf([
+      { keys: ['a', 'c'], answers: ['ok'] },
+      { keys: ['b', 'd'], answers: ['busy', 'ok'] },
+    ]);
+    expect((await failureOf(listAll(await openTwice(listing)))).code).toBe('BAD_LISTING');
+  });
+}
 
 describe('with S3', () => {
   let server: LocalServer;
@@ -44,41 +105,43 @@ describe('with S3', () => {
     await server.stop();
   });
 
-  it.each(ways)('%s goes on with the page that was refused', async (_, names) => {
-    const { asked, page } = pageByPage();
+  resumes(async (listing) => {
     server.answerWith(({ path }) => {
-      const { key, next, isRefused } = page(new URL(path, 'http://x').searchParams.get('continuation-token'));
-      return isRefused ? errorReply(503, 'SlowDown') : { body: listPage([key], next) };
+      const mark = new URL(path, 'http://x').searchParams.get('continuation-token');
+      const { keys, next, answer } = listing.answerFor(mark);
+      const replies = {
+        ok: { body: listPage(keys, next) },
+        busy: errorReply(503, 'SlowDown'),
+        'unknown mark': errorReply(400, 'InvalidArgument'),
+      };
+      return replies[answer];
     });
-    const driver = withRetry(await server.open(), { attempts: 2, sleep: async () => {} });
-    expect(await names(driver)).toEqual(keys);
-    expect(asked).toEqual(eachTwice);
+    return server.open();
   });
 });
 
 describe('with Azure', () => {
   const { openWith } = azureLocalServers();
 
-  it.each(ways)('%s goes on with the page that was refused', async (_, names) => {
-    const { asked, page } = pageByPage();
-    const driver = withRetry(
-      await openWith((request, response) => {
-        const { key, next, isRefused } = page(
-          new URL(request.url ?? '', 'http://x').searchParams.get('marker'),
-        );
-        response.writeHead(isRefused ? 503 : 200, { 'content-type': 'application/xml' });
-        response.end(isRefused ? '<Error><Code>ServerBusy</Code></Error>' : azurePage(key, next));
-      }),
-      { attempts: 2, sleep: async () => {} },
-    );
-    expect(await names(driver)).toEqual(keys);
-    expect(asked).toEqual(eachTwice);
-  });
+  resumes((listing) =>
+    openWith((request, response) => {
+      const mark = new URL(request.url ?? '', 'http://x').searchParams.get('marker');
+      const { keys, next, answer } = listing.answerFor(mark);
+      const refusal = (code: string) => `<Error><Code>${code}</Code></Error>`;
+      const replies = {
+        ok: { status: 200, body: azurePage(keys, next) },
+        busy: { status: 503, body: refusal('ServerBusy') },
+        'unknown mark': { status: 400, body: refusal('OutOfRangeQueryParameterValue') },
+      };
+      const { status, body } = replies[answer];
+      response.writeHead(status, { 'content-type': 'application/xml' }).end(body);
+    }),
+  );
 });
 
-function azurePage(name: string, next = ''): string {
+function azurePage(names: readonly string[], next = ''): string {
   const properties =
     '<Properties><Content-Length>1</Content-Length><BlobType>BlockBlob</BlobType></Properties>';
-  const blob = `<Blob><Name>${name}</Name>${properties}</Blob>`;
-  return `<EnumerationResults><Blobs>${blob}</Blobs><NextMarker>${next}</NextMarker></EnumerationResults>`;
+  const blobs = names.map((name) => `<Blob><Name>${name}</Name>${properties}</Blob>`);
+  return `<EnumerationResults><Blobs>${blobs.join('')}</Blobs><NextMarker>${next}</NextMarker></EnumerationResults>`;
 }

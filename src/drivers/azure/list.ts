@@ -108,7 +108,6 @@ async function* pages(
     });
   }
   let marker = position.mark;
-  let emptyPages = 0;
   do {
     let page: AzureListPage;
     try {
@@ -121,12 +120,13 @@ async function* pages(
     if (page.nextMarker !== undefined && page.nextMarker === marker) {
       throw badListing(`The listing of ${place.location} gave the same page twice.`, key);
     }
-    emptyPages = page.blobs.length + page.folders.length === 0 ? emptyPages + 1 : 0;
+    const isEmpty = page.blobs.length + page.folders.length === 0;
+    const emptyPages = isEmpty ? (position.emptyPages ?? 0) + 1 : 0;
     if (page.nextMarker !== undefined && emptyPages > maxEmptyPages) {
       throw badListing(`The listing of ${place.location} goes on and on without a single name.`, key);
     }
     marker = page.nextMarker;
-    position.mark = marker;
+    Object.assign(position, { mark: marker, emptyPages });
     yield page;
   } while (marker !== undefined);
 }

@@ -1,17 +1,7 @@
-import {
-  type Document,
-  isMap,
-  isNode,
-  isScalar,
-  LineCounter,
-  type Node,
-  type Pair,
-  parseAllDocuments,
-  type Tags,
-} from 'yaml';
+import { type Document, isAlias, isNode, LineCounter, type Node, parseAllDocuments, type Tags } from 'yaml';
 import { LocationError } from '../location-error.ts';
 import type { StorageFile } from './storage-file.ts';
-import { mergeInPlace } from './yaml-merge.ts';
+import { mergeTag, pairNamed } from './yaml-merge.ts';
 
 /** How many nodes aliases may stand for together, so that a few lines cannot become gigabytes. */
 const maxAliasCount = 100;
@@ -29,12 +19,6 @@ export function parseYamlFile(text: string, path: string): StorageFile {
   const document = firstDocument(text, lineCounter);
   const lineAt = (offset: number) => `${path}:${lineCounter.linePos(offset).line}`;
   const failure = document?.errors[0];
-  if (failure?.code === 'BAD_ALIAS') {
-    throw new LocationError(
-      'CONFIGURATION_UNREADABLE',
-      `${lineAt(failure.pos[0])}: what its merge key (<<) names is no map: write it out.`,
-    );
-  }
   if (document === undefined || failure !== undefined) {
     throw new LocationError(
       'CONFIGURATION_UNREADABLE',
@@ -42,11 +26,11 @@ export function parseYamlFile(text: string, path: string): StorageFile {
     );
   }
   const content = document.contents;
-  const node: unknown = pairOf(content, 'storage')?.value;
+  const node: unknown = pairNamed(content, 'storage', document)?.value;
   return {
     storage: isNode(node) ? plainValue(node, document, path) : undefined,
     where: (names) => {
-      const offset = offsetOf(content, ['storage', ...names]);
+      const offset = offsetOf(document, ['storage', ...names]);
       return offset === undefined ? path : lineAt(offset);
     },
   };
@@ -78,21 +62,19 @@ function firstDocument(text: string, lineCounter: LineCounter): Document | undef
     logLevel: 'silent',
     lineCounter,
   });
-  const document = 'empty' in documents ? undefined : documents[0];
-  if (document !== undefined) {
-    mergeInPlace(document);
-  }
-  return document;
+  return 'empty' in documents ? undefined : documents[0];
 }
 
-const UNREAD_TAGS = new Set(['tag:yaml.org,2002:timestamp', 'tag:yaml.org,2002:merge']);
-
-/** Without dates and times, which stay text, and without merge keys, which are replaced before. */
+/** Without dates and times, which stay text, and with merge keys as the registry takes them. */
 function tagsOf(tags: Tags): Tags {
-  return tags.filter(
+  const kept = tags.filter(
     (tag) =>
-      typeof tag === 'string' || !(UNREAD_TAGS.has(tag.tag) || ('format' in tag && tag.format === 'TIME')),
+      typeof tag === 'string' ||
+      (tag.tag !== 'tag:yaml.org,2002:timestamp' &&
+        tag.tag !== mergeTag.tag &&
+        !('format' in tag && tag.format === 'TIME')),
   );
+  return [mergeTag, ...kept];
 }
 
 function plainValue(node: Node, document: Document, path: string): unknown {
@@ -101,27 +83,22 @@ function plainValue(node: Node, document: Document, path: string): unknown {
   } catch {
     throw new LocationError(
       'CONFIGURATION_UNREADABLE',
-      `${path}: its storage section uses aliases that are unknown or too many: write it out.`,
+      `${path}: its storage section uses aliases that are unknown or too many, or a merge key (<<) that names no map: write it out.`,
     );
   }
 }
 
 /** Where the key at the end of the path stands, or the last key before it that the file has. */
-function offsetOf(root: unknown, names: readonly string[]): number | undefined {
-  let node = root;
+function offsetOf(document: Document, names: readonly string[]): number | undefined {
+  let node: unknown = document.contents;
   let offset: number | undefined;
   for (const name of names) {
-    const pair = pairOf(node, name);
+    const pair = pairNamed(node, name, document);
     if (pair === undefined) {
       break;
     }
     offset = isNode(pair.key) ? (pair.key.range?.[0] ?? offset) : offset;
-    node = pair.value;
+    node = isAlias(pair.value) ? pair.value.resolve(document) : pair.value;
   }
   return offset;
-}
-
-/** The one that counts, which is the last of its name, as docker-registry 2.8.2 was seen to take it. */
-function pairOf(node: unknown, name: string): Pair | undefined {
-  return isMap(node) ? node.items.findLast(({ key }) => isScalar(key) && key.value === name) : undefined;
 }

@@ -81,7 +81,6 @@ async function* pages(
       details,
     );
   }
-  let emptyPages = 0;
   let token = position.mark;
   do {
     const query: Record<string, string> = {
@@ -98,12 +97,13 @@ async function* pages(
     if (stray !== undefined) {
       throw badListing(store, `listed ${JSON.stringify(stray)} under another prefix`, details);
     }
-    emptyPages = page.objects.length + page.folders.length === 0 ? emptyPages + 1 : 0;
+    const isEmpty = page.objects.length + page.folders.length === 0;
+    const emptyPages = isEmpty ? (position.emptyPages ?? 0) + 1 : 0;
     if (page.nextToken !== undefined && (page.nextToken === token || emptyPages > MAX_EMPTY_PAGES)) {
       throw badListing(store, 'continues a listing where it was before', details);
     }
     token = page.nextToken;
-    position.mark = token;
+    Object.assign(position, { mark: token, emptyPages });
     yield page;
   } while (token !== undefined);
 }

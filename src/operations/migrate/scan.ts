@@ -18,8 +18,8 @@ import {
   type Shard,
   type ShardMap,
 } from '../shards.ts';
-import { newRepository, Placer, type ScannedRepository } from './place.ts';
 import { disposePlan, emptyPlan, type Plan } from './plan.ts';
+import { newRepository, PlanWriter, type ScannedRepository } from './plan-writer.ts';
 import { planSelectedBlobs, type SelectedBlobs } from './selected-blobs.ts';
 
 export interface ScanOptions {
@@ -50,7 +50,7 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
   // What lies beside a link or a blob's data at the source is left there, and need not be found.
   const sourceLeaves = includeForeign ? undefined : LEAF_FOLDERS;
   const selected: SelectedBlobs | undefined = options.selects === undefined ? undefined : new Set();
-  const placer = new Placer(plan, { includeForeign, deletes, selected, differs, observer });
+  const writer = new PlanWriter(plan, { includeForeign, deletes, selected, differs, observer });
   observer.phase('listing');
   try {
     const shards = await findShards(source, target, { concurrency, signal });
@@ -89,7 +89,7 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
   async function scanBlobs(shard: Shard): Promise<void> {
     for await (const pairs of marchShard(source, target, shard, { signal, sourceLeaves })) {
       for (const pair of pairs) {
-        const waiting = placer.place(pair, parsePath(pair.key), undefined);
+        const waiting = writer.add(pair, parsePath(pair.key), undefined);
         if (waiting !== undefined) {
           await waiting;
         }
@@ -113,7 +113,7 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
       for (const { pair, path, tagMoved } of parsed) {
         const repository = fromRepository(path);
         if (repository !== undefined && options.selects?.(repository) === false) {
-          placer.noteUnselected(repository);
+          writer.noteUnselected(repository);
           continue;
         }
         if (repository !== undefined && repository !== current?.plan.repository) {
@@ -121,7 +121,7 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
           current = newRepository(repository);
           plan.hasRepositories = true;
         }
-        const waiting = placer.place(pair, path, current, tagMoved);
+        const waiting = writer.add(pair, path, current, tagMoved);
         if (waiting !== undefined) {
           await waiting;
         }
@@ -130,7 +130,7 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
 
     async function finish(): Promise<void> {
       if (current !== undefined) {
-        await placer.finishRepository(current);
+        await writer.finishRepository(current);
       }
     }
   }
@@ -173,13 +173,13 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
     const both = loose.source !== undefined && loose.target !== undefined;
     const contentDiffers =
       both && copyRank(path) !== undefined && !contentNamed(path) && (await differs(loose));
-    await placer.place(loose, path, undefined, contentDiffers);
+    await writer.add(loose, path, undefined, contentDiffers);
   }
 
   async function scanForeignFolders(folders: ShardMap['foreignFolders']): Promise<void> {
     for (const { folder, inSource, inTarget } of folders) {
       if (inSource) {
-        placer.noteForeign(folder);
+        writer.noteForeign(folder);
       }
       if (!includeForeign || !inSource) {
         continue;
@@ -188,7 +188,7 @@ export async function scan(source: Driver, target: Driver, options: ScanOptions)
       await guarded(shard, async () => {
         for await (const pairs of marchShard(source, target, shard, { signal })) {
           for (const pair of pairs) {
-            await placer.place(pair, parsePath(pair.key), undefined);
+            await writer.add(pair, parsePath(pair.key), undefined);
           }
         }
       });

@@ -23,8 +23,9 @@ export function newRepository(repository: string): ScannedRepository {
   };
 }
 
-export interface PlacerOptions {
+export interface PlanWriterOptions {
   includeForeign: boolean;
+  /** Write down what only the target has; else it is only counted. */
   deletes: boolean;
   /** Takes the digests that are linked; undefined where all repositories are selected. */
   selected: SelectedBlobs | undefined;
@@ -33,12 +34,12 @@ export interface PlacerOptions {
   observer: Observer;
 }
 
-/** Puts what a scan sees where it belongs in the plan, one key after another. */
-export class Placer {
+/** Writes what a scan sees into the plan, one key after another. */
+export class PlanWriter {
   readonly #plan: Plan;
-  readonly #options: PlacerOptions;
+  readonly #options: PlanWriterOptions;
 
-  constructor(plan: Plan, options: PlacerOptions) {
+  constructor(plan: Plan, options: PlanWriterOptions) {
     this.#plan = plan;
     this.#options = options;
   }
@@ -47,21 +48,21 @@ export class Placer {
    * One pair. Gives a promise only where something is written down: of most pairs both sides are equal, and a promise
    * for each would be a tenth of the time of a pass.
    */
-  place(
+  add(
     pair: Pair,
     path: RegistryPath,
     repository: ScannedRepository | undefined,
     contentDiffers = false,
   ): Promise<void> | undefined {
     if (copyRank(path) === undefined) {
-      return this.#placeNotContent(pair, path);
+      return this.#addNotContent(pair, path);
     }
     const plan = this.#plan;
     const { source: left, target: right } = pair;
     plan.sourceObjects += left === undefined ? 0 : 1;
     plan.targetObjects += right === undefined ? 0 : 1;
     if (left === undefined) {
-      this.#placeOnlyAtTarget(pair.key, path, repository);
+      this.#addOnlyAtTarget(pair.key, path, repository);
       return undefined;
     }
     plan.hasSourceRepositories ||= repository !== undefined;
@@ -87,7 +88,7 @@ export class Placer {
     return this.#schedule({ key: pair.key, sizeBytes: left.sizeBytes, reason }, path, repository?.plan);
   }
 
-  /** All keys of a repository have been placed. */
+  /** All keys of a repository have been added. */
   async finishRepository(scanned: ScannedRepository): Promise<void> {
     const { repository, layers, revisions, tagIndexes, tagCurrents } = scanned.plan;
     const copies = layers.length + revisions.length + tagIndexes.length + tagCurrents.length;
@@ -115,7 +116,7 @@ export class Placer {
     }
   }
 
-  #placeOnlyAtTarget(key: string, path: RegistryPath, repository: ScannedRepository | undefined): void {
+  #addOnlyAtTarget(key: string, path: RegistryPath, repository: ScannedRepository | undefined): void {
     const plan = this.#plan;
     const { deletes, selected } = this.#options;
     if (!deletes) {
@@ -170,7 +171,7 @@ export class Placer {
     return undefined;
   }
 
-  async #placeNotContent(pair: Pair, path: RegistryPath): Promise<void> {
+  async #addNotContent(pair: Pair, path: RegistryPath): Promise<void> {
     const { key, source: left, target: right } = pair;
     const { notContent, leftovers } = this.#plan;
     if (left !== undefined) {
@@ -189,7 +190,7 @@ export class Placer {
       this.noteForeign(key);
     }
     if (left !== undefined && this.#options.includeForeign) {
-      await this.#placeForeign(left, pair);
+      await this.#addForeign(left, pair);
       return;
     }
     await this.#options.observer.record({
@@ -203,7 +204,7 @@ export class Placer {
     });
   }
 
-  async #placeForeign(left: ObjectStat, pair: Pair): Promise<void> {
+  async #addForeign(left: ObjectStat, pair: Pair): Promise<void> {
     const { target: right } = pair;
     const contentDiffers = left.sizeBytes === right?.sizeBytes && (await this.#options.differs(pair));
     const reason = copyReason(left, right, contentDiffers);
