@@ -222,6 +222,7 @@ function advancing(position: ListPosition, attempts: Attempts): (error: unknown)
       reached = undefined;
       delete position.mark;
       delete position.found;
+      delete position.emptyPages;
       const { code, message, driver, operation, key } = error;
       const details = { driver, operation, ...(key === undefined ? {} : { key }) };
       return new DriverError(code, message, { ...details, cause: error, retryable: true });
