@@ -10,7 +10,8 @@ const maxAliasCount = 100;
  * Reads the storage section of a registry's `config.yml`. The rest of the file is only checked to be YAML.
  *
  * The rules are those of the registry's own parser (Go's yaml.v2): YAML 1.1, so that `yes` and `off` are booleans and
- * `0755` is octal, but dates and times stay text; of a repeated key the last counts, and a `<<` replaces what stands before it; of several documents the first.
+ * `0755` is octal, but dates and times stay text; of a repeated key the last counts, and a `<<` replaces what stands
+ * before it; of several documents the first counts.
  * Omnibus writes `storage:` followed by JSON, which is YAML, too.
  * @throws LocationError CONFIGURATION_UNREADABLE, naming the line but never showing it: a secret may stand there.
  */
@@ -25,8 +26,7 @@ export function parseYamlFile(text: string, path: string): StorageFile {
       `${failure === undefined ? path : lineAt(failure.pos[0])}: this is not YAML (${failure?.code ?? 'EMPTY'}): give the registry's config.yml, or the folder that holds docker/.`,
     );
   }
-  const content = document.contents;
-  const node: unknown = pairNamed(content, 'storage', document)?.value;
+  const node: unknown = pairNamed(document.contents, 'storage', document)?.value;
   return {
     storage: isNode(node) ? plainValue(node, document, path) : undefined,
     where: (names) => {
